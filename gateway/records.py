@@ -1,0 +1,192 @@
+"""What the layers hand to each other: frozen records, named and shaped as the wire knows them (contract 3).
+
+Records with ``rename="camel"`` encode to the contract's JSON as they are. Times in them are ISO-8601 UTC with milliseconds
+(``iso``); inside the store a time is an integer of milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+Role: TypeAlias = Literal["OPERATOR", "MEMBER"]
+Settings: TypeAlias = dict[str, dict[str, Any]]
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, by the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+def iso(ms: int) -> str:
+    """``2026-01-01T10:00:00.123Z`` for milliseconds since the epoch."""
+    seconds, milliseconds = divmod(ms, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{milliseconds:03d}Z"
+
+
+class Tenant(msgspec.Struct, frozen=True):
+    """One account: the boundary nothing crosses.
+
+    Attributes:
+        signing_secret: HMAC key of this tenant's session tokens, 32 random bytes (contract D1).
+        webhook_secret: ``whsec_`` + 48 hex digits.
+        settings: only what differs from the defaults, by section (``chat``, ``calls``, ``presence``).
+    """
+
+    id: str
+    name: str
+    signing_secret: bytes
+    webhook_secret: str
+    webhook_url: str | None
+    settings: Settings
+    created_at: str
+
+
+class User(msgspec.Struct, frozen=True, rename="camel"):
+    """One of the tenant's own users (contract 3.1)."""
+
+    id: str
+    username: str
+    app_code: str | None
+    avatar_url: str | None
+    metadata: dict[str, Any] | None
+    created_at: str
+    updated_at: str
+
+
+class Participant(msgspec.Struct, frozen=True, rename="camel"):
+    """A user's place in a room (contract 3.3)."""
+
+    user_id: str
+    role: Role
+    username: str
+    avatar_url: str | None
+    joined_at: str
+
+
+class LastMessage(msgspec.Struct, frozen=True, rename="camel"):
+    preview_text: str | None
+    created_at: str
+
+
+class RoomSummary(msgspec.Struct, frozen=True, rename="camel"):
+    """A room as the list shows it to one viewer (contract 3.2)."""
+
+    id: str
+    name: str | None
+    avatar_url: str | None
+    external_id: str | None
+    custom_type: str | None
+    metadata: msgspec.Raw  # a JSON object or null, as stored
+    is_frozen: bool
+    last_message: LastMessage | None
+    unread_count: int
+    last_read_message_id: str | None
+    created_at: str
+
+
+class RoomDetail(RoomSummary, frozen=True, rename="camel"):
+    """A room with its roster, in the order of joining."""
+
+    participants: list[Participant]
+
+
+class Reaction(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: str
+    emoji: str
+
+
+class ParentMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """The replied-to message, inlined in the reply (contract 3.4)."""
+
+    id: str
+    sender_id: str
+    parts: msgspec.Raw
+    preview_text: str | None
+    deleted: bool
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    """A message, complete, as REST returns it and sockets emit it (contract 3.4).
+
+    ``parts`` is the stored JSON array, never decoded on the way out: unknown part types and keys pass untouched.
+    """
+
+    id: str
+    room_id: str
+    sender_id: str
+    client_message_id: str | None
+    parts: msgspec.Raw
+    preview_text: str | None
+    created_at: str
+    parent_message_id: str | None = None
+    parent_message: ParentMessage | None = None
+    edited_at: str | None = None
+    deleted_at: str | None = None
+    deleted_hidden: bool = False
+    reactions: list[Reaction] = []
+    pinned_at: str | None = None
+    pinned_by: str | None = None
+    forwarded_from_id: str | None = None
+    forwarded_from_sender_id: str | None = None
+
+
+class Roster(msgspec.Struct, frozen=True):
+    """Who is in a room now, and whether it takes messages: what authorisation and fan-out ask.
+
+    Attributes:
+        user_ids: in the order of joining; the tuple is shared, never copied per message.
+        members: the same ids, for membership tests.
+    """
+
+    tenant_id: str
+    room_id: str
+    user_ids: tuple[str, ...]
+    members: frozenset[str]
+    is_frozen: bool
+
+
+class Sent(msgspec.Struct, frozen=True):
+    """What storing a message came to.
+
+    Attributes:
+        recipients: every participant, the sender included; empty when this was a repeat, which tells nobody.
+        repeated: the message had been stored before under the same ``clientMessageId``.
+    """
+
+    message: Message
+    recipients: tuple[str, ...]
+    repeated: bool
+
+
+class ReadMark(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to ``read`` (contract endpoint 27)."""
+
+    room_id: str
+    user_id: str
+    last_read_at: str
+    last_read_message_id: str | None
+    unread_count: int
+
+
+class MarkedRead(msgspec.Struct, frozen=True):
+    """What a ``read`` came to; ``recipients`` is empty when the mark did not move, which tells nobody."""
+
+    mark: ReadMark
+    recipients: tuple[str, ...]
+
+
+class RoomPage(msgspec.Struct, frozen=True, rename="camel"):
+    rooms: list[RoomSummary]
+    next_cursor: str | None
+
+
+class MessagePage(msgspec.Struct, frozen=True, rename="camel"):
+    """Newest first (contract endpoint 19)."""
+
+    messages: list[Message]
+    next_cursor: str | None
+    peer_last_read_at: str | None
+    peer_last_delivered_at: str | None
