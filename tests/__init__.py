@@ -1,0 +1,1 @@
+"""Mirrors the packages; ``support`` holds fakes, ``e2e`` real servers and clients."""

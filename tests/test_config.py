@@ -1,0 +1,183 @@
+"""One ``Config`` from a file, the environment and flags; errors that say where to look."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.config import Config, leaves, load, variable
+from gateway.errors import ConfigError
+
+DEVELOPMENT = Path(__file__).parent.parent / "configs" / "development.toml"
+
+
+def config_file(folder: Path, text: str) -> Path:
+    path = folder / "gateway.toml"
+    path.write_text(text)
+    return path
+
+
+def paths_in(text: str) -> set[tuple[str, ...]]:
+    """Every key that a TOML text gives a value."""
+
+    def walk(table: dict[str, Any], prefix: tuple[str, ...]) -> set[tuple[str, ...]]:
+        return {
+            path
+            for name, value in table.items()
+            for path in (walk(value, (*prefix, name)) if isinstance(value, dict) else {(*prefix, name)})
+        }
+
+    return walk(tomllib.loads(text), ())
+
+
+class TestWhereValuesComeFrom:
+    def test_nothing_given_is_the_defaults(self) -> None:
+        assert load(file=None, environ={}, flags={}) == Config()
+
+    def test_the_file_is_weaker_than_the_environment_which_is_weaker_than_a_flag(
+        self, tmp_path: Path
+    ) -> None:
+        file = config_file(tmp_path, 'host = "file"\nport = 1\ndrain_s = 1')
+        environ = {"GATEWAY_HOST": "environment", "GATEWAY_PORT": "2"}
+        config = load(file=file, environ=environ, flags={"host": "flag"})
+        assert (config.host, config.port, config.drain_s) == ("flag", 2, 1.0)
+
+    def test_a_flag_that_was_not_given_changes_nothing(self) -> None:
+        assert load(file=None, environ={"GATEWAY_PORT": "2"}, flags={"port": None}).port == 2
+
+    def test_the_environment_can_name_the_file(self, tmp_path: Path) -> None:
+        file = config_file(tmp_path, "port = 4000")
+        assert load(file=None, environ={"GATEWAY_CONFIG": str(file)}, flags={}).port == 4000
+
+    def test_a_file_that_was_asked_for_wins_over_the_one_in_the_environment(self, tmp_path: Path) -> None:
+        file = config_file(tmp_path, "port = 4000")
+        assert load(file=file, environ={"GATEWAY_CONFIG": "/nowhere"}, flags={}).port == 4000
+
+    def test_nested_keys_have_variables_of_their_own(self) -> None:
+        environ = {
+            "GATEWAY_SOCKET_PING_INTERVAL_MS": "300",
+            "GATEWAY_SOCKET_PERMESSAGE_DEFLATE": "true",
+            "GATEWAY_LIMITS_TYPING_PER_S": "2.5",
+        }
+        config = load(file=None, environ=environ, flags={})
+        assert config.socket.ping_interval_ms == 300
+        assert config.socket.permessage_deflate is True
+        assert config.limits.typing.per_s == 2.5
+
+    def test_half_a_section_keeps_the_other_half(self, tmp_path: Path) -> None:
+        config = load(file=config_file(tmp_path, "[limits.typing]\nburst = 7"), environ={}, flags={})
+        assert (config.limits.typing.burst, config.limits.typing.per_s) == (7, Config().limits.typing.per_s)
+
+    def test_no_two_keys_share_a_variable(self) -> None:
+        variables = [variable(path) for path, _ in leaves(Config)]
+        assert len(set(variables)) == len(variables) > 30
+
+    def test_an_empty_variable_clears_what_may_be_absent(self, tmp_path: Path) -> None:
+        file = config_file(tmp_path, 'public_url = "https://chat.example.org"')
+        assert load(file=file, environ={"GATEWAY_PUBLIC_URL": ""}, flags={}).public_url is None
+
+    def test_variables_of_other_programs_and_of_the_test_suite_are_not_ours(self) -> None:
+        environ = {"PATH": "/bin", "GATEWAY_TEST_REQUIRE": "1", "GATEWAYS": "x"}
+        assert load(file=None, environ=environ, flags={}) == Config()
+
+    def test_the_real_environment_plays_no_part(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(os.environ, "GATEWAY_PORT", "1")
+        assert load(file=None, environ={}, flags={}).port == 3001
+
+
+class TestErrorsNameTheKeyAndItsOrigin:
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("port = 65536", "port: expected a whole number <= 65535, not 65536"),
+            ("port = true", "port: expected a whole number, not True"),
+            ('port = "3001"', "port: expected a whole number, not '3001'"),
+            ("prot = 1", "prot: no such key; did you mean port?"),
+            (
+                "[socket]\nping_intervall_ms = 1",
+                "socket.ping_intervall_ms: no such key; did you mean socket.ping",
+            ),
+            ("[sokcet]\ninbox = 1", "sokcet: no such key"),
+            ("socket = 3", "socket: no such key"),
+            (
+                "[socket]\nping_interval_ms = 0",
+                "socket.ping_interval_ms: expected a whole number >= 1, not 0",
+            ),
+            ("[socket]\npermessage_deflate = 1", "socket.permessage_deflate: expected true or false, not 1"),
+            ("[http]\nbody_s = -1", "http.body_s: expected a number > 0.0, not -1"),
+            ("[http]\nbody_s = nan", "http.body_s: expected a number > 0.0, not nan"),
+            ('[log]\nlevel = "loud"', "log.level: expected one of debug, info, warning, error, not 'loud'"),
+            ("[limits.typing]\nburst = 0.5", "limits.typing.burst: expected a whole number, not 0.5"),
+            ("[tokens]\nmax_s = 86401", "tokens.max_s: expected a whole number <= 86400, not 86401"),
+            ("[tokens]\nmax_s = 60\ndefault_s = 61", "tokens.default_s: 61 is more than tokens.max_s, 60"),
+            ('data = ""', "data: expected a path, not ''"),
+            ('public_url = "chat.example.org"', "public_url: expected the http(s) address"),
+        ],
+    )
+    def test_in_a_file(self, tmp_path: Path, text: str, message: str) -> None:
+        file = config_file(tmp_path, text)
+        with pytest.raises(ConfigError, match="^" + re.escape(f"{file}: {message}")):
+            load(file=file, environ={}, flags={})
+
+    @pytest.mark.parametrize(
+        ("name", "value", "message"),
+        [
+            ("GATEWAY_PORT", "http", "expected a whole number, not 'http'"),
+            ("GATEWAY_PROT", "1", "no such setting; did you mean GATEWAY_PORT?"),
+            ("GATEWAY_HOST", "", "expected a text of length >= 1, not ''"),
+            ("GATEWAY_STORE_SYNCHRONOUS", "off", "expected one of full, normal, not 'off'"),
+        ],
+    )
+    def test_in_the_environment(self, name: str, value: str, message: str) -> None:
+        with pytest.raises(ConfigError, match="^" + re.escape(f"environment variable {name}: {message}")):
+            load(file=None, environ={name: value}, flags={})
+
+    def test_in_a_flag(self) -> None:
+        with pytest.raises(ConfigError, match=r"^flag --port: expected a whole number <= 65535, not 70000$"):
+            load(file=None, environ={}, flags={"port": 70_000})
+
+    def test_a_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"none\.toml: cannot be read: No such file"):
+            load(file=tmp_path / "none.toml", environ={}, flags={})
+
+    def test_a_file_that_is_not_toml(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"gateway\.toml: is not TOML: .*line 2"):
+            load(file=config_file(tmp_path, "port = 1\nhost: x"), environ={}, flags={})
+
+    def test_a_data_folder_that_is_a_file(self, tmp_path: Path) -> None:
+        file = config_file(tmp_path, "")
+        with pytest.raises(ConfigError, match=r"^flag --data: .* is a file, not a folder$"):
+            load(file=None, environ={}, flags={"data": str(file)})
+
+
+class TestTls:
+    @pytest.mark.parametrize(("given", "missing"), [("certificate", "key"), ("key", "certificate")])
+    def test_one_half_asks_for_the_other(self, given: str, missing: str) -> None:
+        with pytest.raises(ConfigError, match=rf"_{given.upper()}: needs tls\.{missing} beside it"):
+            load(file=None, environ={f"GATEWAY_TLS_{given.upper()}": __file__}, flags={})
+
+    def test_files_must_exist(self, tmp_path: Path) -> None:
+        environ = {"GATEWAY_TLS_CERTIFICATE": __file__, "GATEWAY_TLS_KEY": str(tmp_path / "key.pem")}
+        with pytest.raises(ConfigError, match=r"GATEWAY_TLS_KEY: there is no file .*key\.pem"):
+            load(file=None, environ=environ, flags={})
+
+    def test_two_files_are_taken(self) -> None:
+        environ = {"GATEWAY_TLS_CERTIFICATE": __file__, "GATEWAY_TLS_KEY": __file__}
+        assert load(file=None, environ=environ, flags={}).tls.key == Path(__file__)
+
+
+class TestTheDevelopmentFile:
+    def test_it_gives_the_defaults(self) -> None:
+        assert load(file=DEVELOPMENT, environ={}, flags={}) == Config()
+
+    def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
+        text = DEVELOPMENT.read_text()
+        absent_by_default = {("public_url",), ("tls", "certificate"), ("tls", "key")}
+        assert paths_in(text) == {path for path, _ in leaves(Config)} - absent_by_default
+        uncommented = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+        assert paths_in(uncommented) == {path for path, _ in leaves(Config)}
