@@ -1,0 +1,245 @@
+"""Who is asking: API keys and session tokens (contract 1.2, D1), for REST and for sockets alike.
+
+A session token is a JWT signed with HS256 by the secret of one tenant, which its ``kid`` header names; the
+algorithm is the server's choice and never the token's. An API key is 192 random bits of which only the
+SHA-256 is stored, so finding the key by its hash compares nothing that an attacker could measure.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TypeVar
+
+import jwt
+import msgspec
+
+from gateway.config import Tokens
+from gateway.errors import InvalidRequest, Unauthorized
+from gateway.records import Tenant, iso
+from gateway.store.ports import Store
+from gateway.wire.http import Request
+
+ALGORITHM = "HS256"
+IAT_LEEWAY_S = 5
+# The longest user id (255 characters, escaped) makes a token of about 4,500 characters.
+TOKEN_CHARACTERS = 8_192
+# How long a rotated key or a changed tenant may go unnoticed on a node that did not make the change.
+TENANT_FRESH_S = 1.0
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential that was good when it was looked at.
+
+    Attributes:
+        tenant: the tenant as it was at most ``TENANT_FRESH_S`` ago.
+        user_id: the token's user; None for the API key, which may act as any user of its tenant.
+        jti: which token it is: tells one device of a user from another (contract D6).
+        expires_at: when the token ends, in seconds since the epoch; a socket must be ended by then (D11).
+    """
+
+    tenant: Tenant
+    user_id: str | None = None
+    jti: str | None = None
+    expires_at: int | None = None
+    token: str | None = None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether this is the tenant's own backend, by its API key."""
+        return self.user_id is None
+
+    def __repr__(self) -> str:
+        # Ids alone: the record holds secrets, and a repr ends up in logs.
+        return f"Caller(tenant={self.tenant.id!r}, user_id={self.user_id!r}, jti={self.jti!r})"
+
+
+class Session(msgspec.Struct, frozen=True, rename="camel"):
+    """What minting returns: ``expires_at`` is ISO-8601 and never a number (contract appendix A 31)."""
+
+    token: str
+    expires_at: str
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """The claims of a session token (D1); every one is required."""
+
+    sub: str
+    tid: str
+    jti: str
+    iat: int
+    exp: int
+
+
+class Authenticator:
+    """Checks credentials, and remembers briefly what it checked.
+
+    Verified tokens are kept until they expire or their tenant's signing secret changes; tenants for
+    ``TENANT_FRESH_S``. Both caches are bounded, and the oldest entry goes first: a token that falls out is
+    only verified again.
+
+    Args:
+        clock: seconds since the epoch.
+        remembered: how many tokens, tenants and API keys to remember, each.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        tokens: Tokens,
+        clock: Callable[[], float] = time.time,
+        remembered: int = 20_000,
+    ) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+        self._remembered = remembered
+        self._signer = jwt.PyJWS(algorithms=[ALGORITHM])
+        self._claims = msgspec.json.Decoder(Claims)
+        self._verified: dict[str, Caller] = {}
+        self._tenants: dict[str, tuple[float, Tenant]] = {}
+        self._by_key: dict[bytes, tuple[float, Tenant]] = {}
+
+    async def identify(self, request: Request) -> Caller:
+        """The caller of a REST request. A good API key goes before a token, a bad one does not spoil a good
+        token.
+
+        Raises:
+            Unauthorized: no credential, or none that is good.
+        """
+        api_key = request.headers.get("x-api-key")
+        if api_key is not None:
+            tenant = await self._tenant_by_key(api_key)
+            if tenant is not None:
+                return Caller(tenant=tenant)
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            if api_key is not None:
+                raise Unauthorized("Unauthorized: the API key is not valid.")
+            raise Unauthorized(
+                "Unauthorized: send an API key in x-api-key or a session token as a Bearer token."
+            )
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorized("Unauthorized: the Authorization header must carry a Bearer token.")
+        return await self.verify(token.strip())
+
+    async def verify(self, token: str) -> Caller:
+        """The user of a session token.
+
+        Raises:
+            Unauthorized: the token is malformed, forged, expired, or signed before its tenant's keys were
+                rotated.
+        """
+        caller = self._verified.get(token)
+        if caller is None:
+            return await self._verify_anew(token)
+        now = self._clock()
+        if caller.expires_at is not None and caller.expires_at <= now:
+            del self._verified[token]
+            raise Unauthorized("Unauthorized: the session token has expired.")
+        tenant = await self._tenant(caller.tenant.id)
+        if tenant is caller.tenant:
+            return caller
+        # Forgotten before it is judged again: two requests may be here at once.
+        self._verified.pop(token, None)
+        if tenant is None or tenant.signing_secret != caller.tenant.signing_secret:
+            return await self._verify_anew(token)
+        return self._remember(token, msgspec.structs.replace(caller, tenant=tenant))
+
+    def mint(self, tenant: Tenant, user_id: str, *, expires_in_s: int | None = None) -> Session:
+        """Sign a session token for one user, who must exist: the caller has checked that.
+
+        Args:
+            expires_in_s: its life in seconds; None takes the configured default.
+
+        Raises:
+            InvalidRequest: the life is below one second or over the configured maximum (D2).
+        """
+        life_s = self._tokens.default_s if expires_in_s is None else expires_in_s
+        if not 1 <= life_s <= self._tokens.max_s:
+            raise InvalidRequest(f"expiresIn must be between 1 and {self._tokens.max_s} seconds.")
+        issued = int(self._clock())
+        claims = Claims(sub=user_id, tid=tenant.id, jti=uuid.uuid4().hex, iat=issued, exp=issued + life_s)
+        token = self._signer.encode(
+            msgspec.json.encode(claims), tenant.signing_secret, ALGORITHM, headers={"kid": tenant.id}
+        )
+        return Session(token=token, expires_at=iso(claims.exp * 1000))
+
+    def forget_tenant(self, tenant_id: str) -> None:
+        """See the tenant's next request with fresh eyes: its keys or settings have changed."""
+        self._tenants.pop(tenant_id, None)
+        for digest in [digest for digest, (_, tenant) in self._by_key.items() if tenant.id == tenant_id]:
+            del self._by_key[digest]
+
+    async def _verify_anew(self, token: str) -> Caller:
+        invalid = Unauthorized("Unauthorized: the session token is not valid.")
+        if not token or len(token) > TOKEN_CHARACTERS:
+            raise invalid
+        try:
+            tenant_id = self._signer.get_unverified_header(token).get("kid")
+            tenant = await self._tenant(tenant_id) if isinstance(tenant_id, str) else None
+            if tenant is None:
+                raise invalid
+            payload = self._signer.decode(token, tenant.signing_secret, [ALGORITHM])
+            claims = self._claims.decode(payload)
+        except (jwt.PyJWTError, ValueError, RecursionError) as error:
+            # ValueError is what text that is not UTF-8 and claims of other types raise.
+            raise invalid from error
+        now = self._clock()
+        if claims.tid != tenant.id or not claims.sub or not claims.jti or claims.iat > now + IAT_LEEWAY_S:
+            raise invalid
+        if claims.exp <= now:
+            raise Unauthorized("Unauthorized: the session token has expired.")
+        return self._remember(
+            token,
+            Caller(tenant=tenant, user_id=claims.sub, jti=claims.jti, expires_at=claims.exp, token=token),
+        )
+
+    def _remember(self, token: str, caller: Caller) -> Caller:
+        _make_room(self._verified, self._remembered)
+        self._verified[token] = caller
+        return caller
+
+    async def _tenant(self, tenant_id: str) -> Tenant | None:
+        now = self._clock()
+        known = self._tenants.get(tenant_id)
+        # The lower bound is for a wall clock that was set back: the entry must not live on until it has
+        # caught up.
+        if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
+            return known[1]
+        tenant = await self._store.tenant(tenant_id)
+        if tenant is None:
+            self._tenants.pop(tenant_id, None)
+            return None
+        if known is not None and known[1] == tenant:
+            tenant = known[1]  # the same object, so that callers remembered with it stay as they are
+        _make_room(self._tenants, self._remembered)
+        self._tenants[tenant_id] = (now, tenant)
+        return tenant
+
+    async def _tenant_by_key(self, api_key: str) -> Tenant | None:
+        now = self._clock()
+        digest = sha256(api_key.encode()).digest()
+        known = self._by_key.get(digest)
+        if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
+            return known[1]
+        tenant = await self._store.tenant_by_api_key(digest)
+        if tenant is None:
+            self._by_key.pop(digest, None)
+            return None
+        _make_room(self._by_key, self._remembered)
+        self._by_key[digest] = (now, tenant)
+        return tenant
+
+
+def _make_room(cache: dict[K, V], bound: int) -> None:
+    """Drop the oldest entry of a full cache (dicts keep the order of insertion)."""
+    if len(cache) >= bound:
+        del cache[next(iter(cache))]

@@ -1,0 +1,14 @@
+"""What the chat services need from the layers around them, besides the store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Protocol
+
+
+class Fanout(Protocol):
+    """Whoever changes the data names the recipients; this tells every device of each of them."""
+
+    def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
+        """Queue one event; ``payload`` is one JSON object. Never waits and never raises for a recipient."""
+        ...

@@ -1,0 +1,176 @@
+"""Rooms: making, changing and showing them, and knowing who is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.config import Limits
+from gateway.errors import InvalidRequest, NotFound
+from gateway.records import RoomDetail, RoomPage, Roster
+from gateway.store.ports import CreatedRoom, NewParticipant, Once, RoomChange, RoomDraft, Store
+
+METADATA_BYTES = 16_384
+
+
+def no_such_room() -> NotFound:
+    """The one answer for an unknown room, another tenant's, and one the caller is not in (contract D3)."""
+    return NotFound("There is no such room.")
+
+
+class Rosters:
+    """A bounded cache of who is in which room, for authorisation that must not wait (socket events).
+
+    A roster is read from the store when it is first asked for and forgotten when it changes.
+
+    Args:
+        bound: how many rosters to keep; the one loaded longest ago goes first.
+    """
+
+    def __init__(self, *, store: Store, bound: int = 10_000) -> None:
+        self._store = store
+        self._bound = bound
+        self._rosters: dict[str, Roster] = {}
+        self._changes = 0
+
+    def cached(self, tenant_id: str, room_id: str) -> Roster | None:
+        """The roster, if it is at hand; None says nothing about whether the room exists."""
+        roster = self._rosters.get(room_id)
+        return roster if roster is not None and roster.tenant_id == tenant_id else None
+
+    async def load(self, tenant_id: str, room_id: str) -> Roster | None:
+        """The roster; None when the tenant has no such room."""
+        roster = self.cached(tenant_id, room_id)
+        if roster is not None:
+            return roster
+        changes = self._changes
+        roster = await self._store.roster(tenant_id, room_id)
+        # What was read while some roster changed may be the state before that change: good for this caller,
+        # who asked before it, but not to be kept.
+        if roster is not None and changes == self._changes:
+            if len(self._rosters) >= self._bound:
+                del self._rosters[next(iter(self._rosters))]
+            self._rosters[room_id] = roster
+        return roster
+
+    async def require_participant(self, tenant_id: str, room_id: str, user_id: str) -> Roster:
+        """The roster of a room that this user is in.
+
+        Raises:
+            NotFound: no such room, or the user is not in it; the two look the same.
+        """
+        roster = await self.load(tenant_id, room_id)
+        if roster is None or user_id not in roster.members:
+            raise no_such_room()
+        return roster
+
+    def forget(self, room_id: str) -> None:
+        """The room's roster or frozen state has changed: read it anew."""
+        self._changes += 1
+        self._rosters.pop(room_id, None)
+
+
+class Rooms:
+    """What REST offers on rooms."""
+
+    def __init__(self, *, store: Store, rosters: Rosters, limits: Limits) -> None:
+        self._store = store
+        self._rosters = rosters
+        self._limits = limits
+
+    async def page(
+        self,
+        tenant_id: str,
+        *,
+        viewer_id: str | None,
+        participant_id: str | None,
+        external_id: str | None,
+        custom_types: Sequence[str],
+        limit: int,
+        cursor: str | None,
+    ) -> RoomPage:
+        """The viewer's rooms, or all of the tenant's for its backend; newest activity first."""
+        return await self._store.rooms_page(
+            tenant_id,
+            viewer_id=viewer_id,
+            participant_id=participant_id,
+            external_id=external_id,
+            custom_types=custom_types,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    async def detail(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> RoomDetail:
+        """One room with its roster.
+
+        Raises:
+            NotFound: no such room, or the viewer is not in it.
+        """
+        room = await self._store.room(tenant_id, room_id, viewer_id=viewer_id)
+        if room is None:
+            raise no_such_room()
+        return room
+
+    async def create(self, draft: RoomDraft, *, once: Once[CreatedRoom] | None = None) -> CreatedRoom:
+        """Make a room, or return the one that has this ``externalId`` already. Tells nobody (contract 10, row
+        19).
+
+        Raises:
+            InvalidRequest: too few or too many participants, or metadata over its limit.
+        """
+        participants = list({entry.id: entry for entry in reversed(draft.participants)}.values())[::-1]
+        people = {entry.id for entry in participants}
+        if draft.creator_id is not None:
+            people.add(draft.creator_id)
+            participants = [await self._as_named_by_a_user(draft.tenant_id, entry) for entry in participants]
+        if not people:
+            raise InvalidRequest("participants must name at least one user.")
+        if len(people) > self._limits.room_participants:
+            raise InvalidRequest(f"A room takes at most {self._limits.room_participants} participants.")
+        _check_metadata(draft.metadata)
+        draft = msgspec.structs.replace(
+            draft, participants=participants, max_participants=self._limits.room_participants
+        )
+        return await self._store.create_room(draft, once=once)
+
+    async def change(
+        self,
+        tenant_id: str,
+        room_id: str,
+        change: RoomChange,
+        *,
+        actor_id: str | None,
+        once: Once[RoomDetail] | None = None,
+    ) -> RoomDetail:
+        """Change what is given of a room; no event tells of it, clients see it with the next list.
+
+        Raises:
+            NotFound: no such room, or the actor is not in it.
+            Forbidden: the actor is not an operator.
+            InvalidRequest: metadata over its limit.
+        """
+        if change.metadata is not msgspec.UNSET:
+            _check_metadata(change.metadata)
+        return await self._store.change_room(
+            tenant_id,
+            room_id,
+            change,
+            actor_id=actor_id,
+            then=lambda _: self._rosters.forget(room_id),
+            once=once,
+        )
+
+    async def _as_named_by_a_user(self, tenant_id: str, entry: NewParticipant) -> NewParticipant:
+        """A user may name people who are new, but only the tenant's backend renames those who are there."""
+        if entry.username is None and entry.app_code is None:
+            return entry
+        if await self._store.user(tenant_id, entry.id) is None:
+            return entry
+        return NewParticipant(id=entry.id, role=entry.role)
+
+
+def _check_metadata(metadata: dict[str, object] | None) -> None:
+    # Metadata is part of every room list, the route that clients call most.
+    if metadata is not None and len(msgspec.json.encode(metadata)) > METADATA_BYTES:
+        raise InvalidRequest(f"metadata must be at most {METADATA_BYTES} bytes of JSON.")
