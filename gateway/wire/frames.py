@@ -8,7 +8,7 @@
 
 The reader is strict: whatever the RFC forbids a client is a :class:`Failure`. It never raises, and what it
 returns depends on the bytes alone, not on how they were cut. The frame that nearly all clients send, one
-short whole text, has a way of its own, at a fifth of the price.
+short whole text, has a way of its own, at a quarter of the price.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ _RSV1: Final = 0x40
 _RSV2_RSV3: Final = 0x30
 _MASKED: Final = 0x80
 _LARGEST_CONTROL: Final = 125
+_WHOLE_MESSAGES: Final = (_FIN | TEXT, _FIN | BINARY)
 
 
 class Ping(msgspec.Struct, frozen=True, gc=False):
@@ -233,8 +234,14 @@ class FrameReader:
                     return data[offset:]
                 if length > 125:
                     length = _extended_length(data[offset + 2 : start - 4])
+                mask = data[start - 4 : start]
+                offset = start + length
+                if offset <= end and first in _WHOLE_MESSAGES and length <= self._max_message:
+                    payload = apply_mask(data[start:offset], mask)
+                    items.append(_text(payload) if first == _FIN | TEXT else payload)
+                    continue
                 self._open(first, length)
-                frame = _Frame(first, data[start - 4 : start], length)
+                frame = _Frame(first, mask, length)
                 offset = start
             piece = data[offset : offset + frame.missing]
             offset += len(piece)

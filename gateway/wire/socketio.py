@@ -98,18 +98,17 @@ def decode(text: str) -> Packet:
     head = _HEAD.match(text)
     if head is None:
         raise ProtocolError("unknown_packet_type")
-    kind, count, namespace, ack = head.groups()
+    kind, count, namespace, digits = head.groups()
     packet_type = int(kind)
+    attachments = _attachments(count) if packet_type >= BINARY_EVENT else 0
+    ack_id = _ack_id(digits)
     rest = text[head.end() :]
     data = _json(rest) if rest else None
     if rest and data is None:  # null, which no type may carry
         raise ProtocolError("bad_payload")
+    payload = _payload(packet_type, data, has_id=ack_id is not None)
     return Packet(
-        packet_type,
-        _payload(packet_type, data, has_id=bool(ack)),
-        namespace.partition("?")[0] if namespace else "/",
-        _ack_id(ack),
-        _attachments(count) if packet_type >= BINARY_EVENT else 0,
+        packet_type, payload, namespace.partition("?")[0] if namespace else "/", ack_id, attachments
     )
 
 
