@@ -1,0 +1,140 @@
+"""One example for each body that REST reads or answers with, for the reference (and read by its tests)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_ROOM_ID: Final = "5f1d7f5e-2c7b-4a62-9d0e-3f4a1c2b9e10"
+_MESSAGE_ID: Final = "0b8e6f0e-6a0e-4f0a-9b9a-0f2d0c1a7f01"
+_CLIENT_MESSAGE_ID: Final = "c6b2e7a4-6d1f-4f0c-8a55-4b1f6f0e9d33"
+_CREATED: Final = "2026-01-01T09:00:00.000Z"
+_SENT: Final = "2026-01-01T10:00:00.123Z"
+_PARTS: Final = [{"type": "text", "text": "look"}]
+
+_MESSAGE: Final = {
+    "id": _MESSAGE_ID,
+    "roomId": _ROOM_ID,
+    "senderId": "u-ann",
+    "clientMessageId": _CLIENT_MESSAGE_ID,
+    "parts": _PARTS,
+    "previewText": "look",
+    "createdAt": _SENT,
+    "parentMessageId": None,
+    "parentMessage": None,
+    "editedAt": None,
+    "deletedAt": None,
+    "deletedHidden": False,
+    "reactions": [],
+    "pinnedAt": None,
+    "pinnedBy": None,
+    "forwardedFromId": None,
+    "forwardedFromSenderId": None,
+}
+_ROOM: Final = {
+    "id": _ROOM_ID,
+    "name": None,
+    "avatarUrl": None,
+    "externalId": "dm:u-ann:u-bob",
+    "customType": "demo_dm",
+    "metadata": None,
+    "isFrozen": False,
+    "lastMessage": {"previewText": "look", "createdAt": _SENT},
+    "unreadCount": 1,
+    "lastReadMessageId": None,
+    "createdAt": _CREATED,
+}
+_SETTINGS: Final = {
+    "chat": {
+        "deletedMessageDisplay": "placeholder",
+        "deletedMessagePlaceholder": "This message was deleted",
+        "media": {
+            "enabled": True,
+            "maxFileSizeBytes": 10_485_760,
+            "maxImageSizeBytes": 5_242_880,
+            "allowedMimeTypes": ["*/*"],
+            "presignTtlSeconds": 300,
+        },
+    },
+    "calls": {
+        "enabled": True,
+        "maxParticipants": 8,
+        "defaultType": "video",
+        "ringTimeoutSeconds": 45,
+        "creatorEndLeaves": False,
+    },
+    "presence": {"tenantLimit": 2000, "scope": "auto"},
+}
+
+EXAMPLES: Final[dict[str, Any]] = {
+    "Problem": {
+        "statusCode": 404,
+        "error": "There is no such room.",
+        "message": "There is no such room.",
+        "code": "not_found",
+    },
+    "UserBody": {"id": "u-ann", "username": "Ann"},
+    "User": {
+        "id": "u-ann",
+        "username": "Ann",
+        "appCode": None,
+        "avatarUrl": None,
+        "metadata": None,
+        "createdAt": _CREATED,
+        "updatedAt": _CREATED,
+    },
+    "TokenBody": {"userId": "u-ann", "expiresIn": 3600},
+    "Session": {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-01-01T11:00:00.000Z"},
+    "SettingsPatch": {
+        "chat": {"deletedMessageDisplay": "hidden"},
+        "webhookUrl": "https://example.org/hooks/chat",
+    },
+    "SettingsView": {
+        **_SETTINGS,
+        "id": "t-1",
+        "name": "Example",
+        "webhookUrl": "https://example.org/hooks/chat",
+        "createdAt": _CREATED,
+    },
+    "RoomBody": {
+        "name": "Team",
+        "customType": "demo_group",
+        "participants": [{"id": "u-ann", "role": "OPERATOR"}, {"id": "u-bob", "username": "Bob"}],
+    },
+    "RoomPatchBody": {"name": "The team", "isFrozen": False},
+    "RoomDetail": {
+        **_ROOM,
+        "participants": [
+            {
+                "userId": "u-ann",
+                "role": "OPERATOR",
+                "username": "Ann",
+                "avatarUrl": None,
+                "joinedAt": _CREATED,
+            },
+            {
+                "userId": "u-bob",
+                "role": "MEMBER",
+                "username": "Bob",
+                "avatarUrl": None,
+                "joinedAt": _CREATED,
+            },
+        ],
+    },
+    "RoomPage": {"rooms": [_ROOM], "nextCursor": None},
+    "MessageBody": {"senderId": "u-ann", "clientMessageId": _CLIENT_MESSAGE_ID, "parts": _PARTS},
+    "Message": _MESSAGE,
+    "MessagePage": {
+        "messages": [_MESSAGE],
+        "nextCursor": None,
+        "peerLastReadAt": "2026-01-01T10:00:05.000Z",
+        "peerLastDeliveredAt": None,
+    },
+    "ReadBody": {"userId": "u-bob", "lastReadMessageId": _MESSAGE_ID},
+    "ReadMark": {
+        "roomId": _ROOM_ID,
+        "userId": "u-bob",
+        "lastReadAt": "2026-01-01T10:00:05.000Z",
+        "lastReadMessageId": _MESSAGE_ID,
+        "unreadCount": 0,
+    },
+}

@@ -1,0 +1,64 @@
+"""Routes on messages (contract 2.4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from gateway.api import parse
+from gateway.api.answers import created, encoded, ok
+from gateway.api.auth import Caller
+from gateway.api.idempotency import once
+from gateway.api.services import Services
+from gateway.records import Sent
+from gateway.wire.http import Request, Response
+
+Id = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class MessageBody(msgspec.Struct, frozen=True, rename="camel"):
+    parts: msgspec.Raw
+    sender_id: str | None = None
+    client_message_id: Id | None = None
+    parent_message_id: Id | None = None
+
+
+class MessagesQuery(msgspec.Struct, frozen=True, rename="camel"):
+    viewer_id: str | None = None
+    limit: int = 50
+    cursor: str | None = None
+
+
+_MESSAGE: Final = msgspec.json.Decoder(MessageBody)
+
+
+async def list_messages(services: Services, caller: Caller, request: Request, room_id: str) -> Response:
+    query = parse.query(request, MessagesQuery)
+    viewer_id = parse.viewing_user(caller, query.viewer_id, "viewerId")
+    limit = parse.page_size(query.limit)
+    return ok(
+        await services.messages.page(
+            caller.tenant.id, room_id, viewer_id=viewer_id, limit=limit, cursor=query.cursor
+        )
+    )
+
+
+async def post_message(services: Services, caller: Caller, request: Request, room_id: str) -> Response:
+    body = parse.body(request, _MESSAGE)
+    delivered = await services.messages.send(
+        caller.tenant.id,
+        room_id,
+        parse.acting_user(caller, body.sender_id, "senderId"),
+        parts=body.parts,
+        client_message_id=body.client_message_id,
+        parent_message_id=body.parent_message_id,
+        by_server=caller.is_server,
+        once=once(request, caller, _stored),
+    )
+    return encoded(201, delivered.json)
+
+
+def _stored(sent: Sent) -> Response:
+    return created(sent.message)

@@ -1,0 +1,24 @@
+"""Everything a REST handler may call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.api.auth import Authenticator
+from gateway.chat.messages import Messages
+from gateway.chat.receipts import Receipts
+from gateway.chat.rooms import Rooms
+from gateway.chat.tenants import Tenants
+from gateway.chat.users import Users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The services behind the routes, one field each, built once by ``app.py``."""
+
+    authenticator: Authenticator
+    users: Users
+    tenants: Tenants
+    rooms: Rooms
+    messages: Messages
+    receipts: Receipts

@@ -1,0 +1,63 @@
+"""Routes on users and their session tokens (contract 2.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from gateway.api import parse
+from gateway.api.answers import created, ok
+from gateway.api.auth import Caller
+from gateway.api.idempotency import once
+from gateway.api.services import Services
+from gateway.wire.http import Request, Response
+
+UserId = Annotated[str, Meta(min_length=1, max_length=255)]
+Name = Annotated[str, Meta(min_length=1, max_length=255)]
+
+
+class UserBody(msgspec.Struct, frozen=True, rename="camel"):
+    id: UserId
+    username: Name | None = None
+    app_code: Annotated[str, Meta(max_length=255)] | UnsetType | None = UNSET
+    avatar_url: Annotated[str, Meta(max_length=8192)] | UnsetType | None = UNSET
+    metadata: dict[str, Any] | UnsetType | None = UNSET
+
+
+class TokenBody(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: UserId
+    expires_in: int | None = None
+    display_name: Name | None = None
+
+
+_USER: Final = msgspec.json.Decoder(UserBody)
+_TOKEN: Final = msgspec.json.Decoder(TokenBody)
+
+
+async def post_user(services: Services, caller: Caller, request: Request) -> Response:
+    body = parse.body(request, _USER)
+    user = await services.users.upsert(
+        caller.tenant.id,
+        body.id,
+        username=body.username,
+        app_code=body.app_code,
+        avatar_url=body.avatar_url,
+        metadata=body.metadata,
+        once=once(request, caller, ok),
+    )
+    return ok(user)
+
+
+async def post_token(services: Services, caller: Caller, request: Request) -> Response:
+    body = parse.body(request, _TOKEN)
+    # Minted first, so that the answer kept for an idempotency key is this very token.
+    session = services.authenticator.mint(caller.tenant, body.user_id, expires_in_s=body.expires_in)
+    await services.users.recognise(
+        caller.tenant.id,
+        body.user_id,
+        display_name=body.display_name,
+        once=once(request, caller, lambda _: created(session)),
+    )
+    return created(session)
