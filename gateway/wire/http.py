@@ -75,20 +75,26 @@ class Response:
 
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+_BODILESS = frozenset((204, 304))
 
 
-def serialize(response: Response, *, date: str, head_only: bool = False, keep_alive: bool = True) -> bytes:
+def serialize(
+    response: Response, *, date: str, head_only: bool = False, connection: str | None = None
+) -> bytes:
     """The bytes of a response, ``Content-Length`` framed.
 
     Args:
         date: an IMF-fixdate, made once a second by the caller (wire code has no clock).
         head_only: leave the body out, as an answer to HEAD demands; its length is still told.
-        keep_alive: False adds ``Connection: close``.
+        connection: value of the Connection header, when one must be said.
     """
-    extra = "".join([f"{name}: {value}\r\n" for name, value in response.headers]) if response.headers else ""
-    head = (
-        f"{_STATUS_LINES[response.status]}Content-Type: {response.content_type}\r\n"
-        f"Content-Length: {len(response.body)}\r\nDate: {date}\r\n{extra}"
-        f"{'' if keep_alive and not response.close else 'Connection: close' + chr(13) + chr(10)}\r\n"
-    ).encode("latin-1")
-    return head if head_only else head + response.body
+    body = response.body
+    head = f"{_STATUS_LINES[response.status]}Date: {date}\r\n"
+    if response.status not in _BODILESS:
+        head += f"Content-Type: {response.content_type}\r\nContent-Length: {len(body)}\r\n"
+    for name, value in response.headers:
+        head += f"{name}: {value}\r\n"
+    if connection is not None:
+        head += f"Connection: {connection}\r\n"
+    start = (head + "\r\n").encode("latin-1")
+    return start if head_only else start + body

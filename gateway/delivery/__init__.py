@@ -1,0 +1,1 @@
+"""Who is here and what is queued for them: sessions, the hub, presence, fan-out, the bus between nodes."""

@@ -1,0 +1,67 @@
+"""From one change to every socket that must hear of it: prepared once, put on each outbox, published once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from gateway.delivery.bus import Bus, Envelope
+from gateway.delivery.hub import Hub
+from gateway.delivery.session import Session
+from gateway.wire.prepared import Prepared, prepare_event
+
+
+class Fanout:
+    """Delivery to the recipients that whoever changed the data has named. Synchronous throughout: between "the data has
+    changed" and "all are told" nothing else runs, so the order of calls is the order on every wire."""
+
+    def __init__(self, *, hub: Hub, bus: Bus) -> None:
+        self._hub = hub
+        self._bus = bus
+        bus.subscribe(self._received)
+
+    def to_users(
+        self,
+        tenant_id: str,
+        user_ids: Collection[str],
+        event: str,
+        payload: bytes,
+        *,
+        transient: bool = False,
+    ) -> None:
+        """Tell every device of these users, on every node.
+
+        Args:
+            payload: one JSON object.
+            transient: drop it for clients that lag rather than queue it.
+        """
+        envelope = Envelope(tenant_id, tuple(user_ids), event, payload, transient)
+        self._received(envelope)
+        self._bus.publish(envelope)
+
+    def _received(self, envelope: Envelope) -> None:
+        sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids)
+        if not sessions:
+            return
+        prepared = prepare_event(envelope.event, envelope.payload)
+        if envelope.transient:
+            for session in sessions:
+                session.outbox.put_transient(prepared)
+        else:
+            for session in sessions:
+                session.outbox.put(prepared)
+
+    def to_present(self, room_id: str, event: str, payload: bytes, *, but: Session | None = None) -> None:
+        """Tell the sessions that have this room open."""
+        prepared: Prepared | None = None
+        for sessions in self._hub.present(room_id).values():
+            for session in sessions:
+                if session is but:
+                    continue
+                if prepared is None:
+                    prepared = prepare_event(event, payload)
+                session.outbox.put(prepared)
+
+    @staticmethod
+    def to_session(session: Session, event: str, payload: bytes) -> None:
+        """Tell one connection."""
+        session.outbox.put(prepare_event(event, payload))

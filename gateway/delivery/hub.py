@@ -1,0 +1,101 @@
+"""Who is connected to this node: sessions by tenant and user, and by active room. All synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gateway.delivery.session import Session
+
+
+class Hub:
+    """The sessions of this node, found by user (delivery) and by active room (room presence)."""
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, dict[str, list[Session]]] = {}
+        self._rooms: dict[str, dict[str, list[Session]]] = {}
+        self._count = 0
+
+    def add(self, session: Session) -> bool:
+        """Register; True if it is the user's first session here."""
+        users = self._tenants.setdefault(session.tenant_id, {})
+        self._count += 1
+        mine = users.get(session.user_id)
+        if mine is None:
+            users[session.user_id] = [session]
+            return True
+        mine.append(session)
+        return False
+
+    def remove(self, session: Session) -> bool:
+        """Forget; True if it was the user's last session here. The session must have left its room."""
+        users = self._tenants[session.tenant_id]
+        mine = users[session.user_id]
+        mine.remove(session)
+        self._count -= 1
+        if mine:
+            return False
+        del users[session.user_id]
+        if not users:
+            del self._tenants[session.tenant_id]
+        return True
+
+    def enter(self, session: Session, room_id: str) -> bool:
+        """Make a room the session's active one; True if the user was not in it with any session.
+
+        The session must have no active room.
+        """
+        session.room_id = room_id
+        users = self._rooms.setdefault(room_id, {})
+        mine = users.get(session.user_id)
+        if mine is None:
+            users[session.user_id] = [session]
+            return True
+        mine.append(session)
+        return False
+
+    def leave(self, session: Session) -> bool:
+        """Leave the active room; True if no session of the user is left in it."""
+        room_id = session.room_id
+        if room_id is None:
+            return False
+        session.room_id = None
+        users = self._rooms[room_id]
+        mine = users[session.user_id]
+        mine.remove(session)
+        if mine:
+            return False
+        del users[session.user_id]
+        if not users:
+            del self._rooms[room_id]
+        return True
+
+    def users(self, tenant_id: str) -> dict[str, list[Session]]:
+        """The tenant's connected users and their sessions; for reading only."""
+        return self._tenants.get(tenant_id, {})
+
+    def present(self, room_id: str) -> dict[str, list[Session]]:
+        """The users who have this room open, with those sessions; for reading only."""
+        return self._rooms.get(room_id, {})
+
+    def sessions(self) -> list[Session]:
+        """Every session, as it is now."""
+        return [s for users in self._tenants.values() for mine in users.values() for s in mine]
+
+    def sessions_of(self, tenant_id: str, user_ids: Iterable[str]) -> list[Session]:
+        """The sessions of the given users, in one flat list."""
+        users = self._tenants.get(tenant_id)
+        if users is None:
+            return []
+        found: list[Session] = []
+        for user_id in user_ids:
+            mine = users.get(user_id)
+            if mine is not None:
+                found += mine
+        return found
+
+    def statistics(self) -> dict[str, int]:
+        return {
+            "sessions": self._count,
+            "users": sum(len(users) for users in self._tenants.values()),
+            "rooms_open": len(self._rooms),
+        }

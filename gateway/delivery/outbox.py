@@ -1,0 +1,74 @@
+"""What is queued for one client, bounded in bytes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.wire.prepared import Prepared
+
+
+class Carrier(Protocol):
+    """Whoever writes an outbox to the network: a multiplexed socket, a TLS stream, a waiting poll."""
+
+    def wake(self) -> None:
+        """The outbox has become non-empty. Called once per emptying; must not wait or write."""
+        ...
+
+
+class Overflow(Protocol):
+    """Whoever ends a client that has fallen too far behind."""
+
+    def overflow(self) -> None: ...
+
+
+class Outbox:
+    """A bounded queue of prepared packets with one reader; it outlives the transport (an upgrade changes the carrier).
+
+    Args:
+        limit_bytes: how far behind a client may fall, beyond what the kernel buffers. Bytes, not packets: memory is what
+            runs out. The overflow rule: the client is disconnected as slow, and nobody else waits.
+        owner: told, once, when the limit is passed.
+
+    Attributes:
+        queue: what no transport has taken yet.
+        size: bytes queued or taken but not yet written; the carrier lowers it as it writes.
+    """
+
+    __slots__ = ("carrier", "closed", "limit_bytes", "owner", "queue", "size")
+
+    def __init__(self, limit_bytes: int, owner: Overflow) -> None:
+        self.limit_bytes = limit_bytes
+        self.owner = owner
+        self.carrier: Carrier | None = None
+        self.queue: list[Prepared] = []
+        self.size = 0
+        self.closed = False
+
+    def put(self, item: Prepared) -> None:
+        """Queue one packet, which is shared between clients, never copied. Never raises, never waits."""
+        if self.closed:
+            return
+        size = self.size + len(item.frame)
+        if size > self.limit_bytes:
+            self.closed = True
+            self.owner.overflow()
+            return
+        self.size = size
+        queue = self.queue
+        queue.append(item)
+        if len(queue) == 1 and self.carrier is not None:
+            self.carrier.wake()
+
+    def put_transient(self, item: Prepared) -> None:
+        """Queue a packet that is worth nothing late (typing): dropped first when the client lags."""
+        if self.size * 4 < self.limit_bytes:
+            self.put(item)
+
+    def take(self) -> list[Prepared]:
+        """Hand everything queued to the carrier; ``size`` still counts it."""
+        taken, self.queue = self.queue, []
+        return taken
+
+    def close(self) -> None:
+        """Take nothing more. What is queued may still be written."""
+        self.closed = True

@@ -1,0 +1,197 @@
+"""Who is online in a tenant, who has a room open, and who is told of it.
+
+A user is online while any session lives, and for ``grace_s`` after the last one has gone, which hides the reconnect of a
+token refresh (contract 4.6). Tenant deltas are coalesced: what changes within one beat reaches each viewer as one write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Protocol
+
+import msgspec
+import trio
+
+from gateway.config import Presence as PresenceSettings
+from gateway.delivery.fanout import Fanout
+from gateway.delivery.hub import Hub
+from gateway.delivery.session import Session
+from gateway.delivery.timers import Timer, Wheel
+from gateway.wire.prepared import Prepared, join, prepare_event
+
+BEAT_S = 0.02
+"""How long tenant deltas gather: far below what a person notices, long enough that a connect storm of n users costs each
+viewer some writes rather than n."""
+
+encode = msgspec.json.encode
+
+
+class Contacts(Protocol):
+    """Who shares a room with whom: what the scope ``contacts`` asks (the store answers)."""
+
+    async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]: ...
+
+
+class Presence:
+    """Counts sessions per user, keeps the grace, and tells the viewers.
+
+    Args:
+        scope_of: the tenant's own ``presence.scope`` setting, or None for the gateway's default (contract D9).
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        fanout: Fanout,
+        wheel: Wheel,
+        contacts: Contacts,
+        settings: PresenceSettings,
+        scope_of: Callable[[str], Awaitable[str | None]],
+    ) -> None:
+        self._hub = hub
+        self._fanout = fanout
+        self._wheel = wheel
+        self._contacts = contacts
+        self._settings = settings
+        self._scope_of = scope_of
+        self._online: dict[str, set[str]] = {}  # tenant -> users online, those in grace included
+        self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session has gone
+        self._room_leaving: dict[str, dict[str, Timer]] = {}  # room -> user, likewise
+        self._changed: dict[str, dict[str, bool]] = {}  # tenant -> user -> online, since the last beat
+        self._beat = trio.Event()
+
+    # tenant presence
+
+    def arrived(self, session: Session) -> None:
+        """A session has been added to the hub."""
+        tenant_id, user_id = session.tenant_id, session.user_id
+        timer = self._leaving.pop((tenant_id, user_id), None)
+        if timer is not None:
+            timer.cancel()
+            return
+        online = self._online.setdefault(tenant_id, set())
+        if user_id not in online:
+            online.add(user_id)
+            self._note(tenant_id, user_id, online=True)
+
+    def departed(self, session: Session, *, last: bool) -> None:
+        """A session has been removed from the hub; ``last`` if it was its user's only one."""
+        if not last:
+            return
+        key = (session.tenant_id, session.user_id)
+        self._leaving[key] = self._wheel.after(self._settings.grace_s, lambda: self._gone(*key))
+
+    def _gone(self, tenant_id: str, user_id: str) -> None:
+        del self._leaving[tenant_id, user_id]
+        online = self._online[tenant_id]
+        online.remove(user_id)
+        if not online:
+            del self._online[tenant_id]
+        self._note(tenant_id, user_id, online=False)
+
+    def _note(self, tenant_id: str, user_id: str, *, online: bool) -> None:
+        self._changed.setdefault(tenant_id, {})[user_id] = online
+        self._beat.set()
+
+    async def snapshot(self, tenant_id: str, user_id: str) -> bytes:
+        """The payload of ``tenant-presence-snapshot`` for this viewer, who is always in it (contract 4.4)."""
+        online = self._online.get(tenant_id, set())
+        if await self._tenant_wide(tenant_id):
+            return encode({"onlineUserIds": [*online]})
+        known = await self._contacts.contacts(tenant_id, user_id, max_room=self._settings.tenant_limit)
+        return encode({"onlineUserIds": [*(online & known | {user_id})]})
+
+    async def _tenant_wide(self, tenant_id: str) -> bool:
+        scope = await self._scope_of(tenant_id) or self._settings.scope
+        if scope == "auto":
+            return len(self._online.get(tenant_id, ())) <= self._settings.tenant_limit
+        return scope == "tenant"
+
+    async def run(self) -> None:
+        """Tell the viewers what has changed, beat by beat, for ever."""
+        while True:
+            await self._beat.wait()
+            await trio.sleep(BEAT_S)
+            self._beat = trio.Event()
+            changed, self._changed = self._changed, {}
+            for tenant_id, users in changed.items():
+                if await self._tenant_wide(tenant_id):
+                    self._tell_all(tenant_id, users)
+                else:
+                    await self._tell_contacts(tenant_id, users)
+
+    def _tell_all(self, tenant_id: str, users: dict[str, bool]) -> None:
+        sessions = [s for mine in self._hub.users(tenant_id).values() for s in mine]
+        if sessions:
+            deltas = join(
+                [_delta("tenant-presence", user_id, online=online) for user_id, online in users.items()]
+            )
+            for session in sessions:
+                session.outbox.put(deltas)
+
+    async def _tell_contacts(self, tenant_id: str, users: dict[str, bool]) -> None:
+        for user_id, online in users.items():
+            known = await self._contacts.contacts(tenant_id, user_id, max_room=self._settings.tenant_limit)
+            delta = _delta("tenant-presence", user_id, online=online)
+            for session in self._hub.sessions_of(tenant_id, known):
+                session.outbox.put(delta)
+
+    # room presence
+
+    def enter(self, session: Session, room_id: str) -> None:
+        """The session opens a room: others who have it open learn of the user, the session gets the list of all."""
+        first = self._hub.enter(session, room_id)
+        leaving = self._room_leaving.get(room_id, {})
+        if session.user_id in leaving:
+            leaving[session.user_id].cancel()
+            self._forget_leaving(room_id, session.user_id)
+        elif first:
+            payload = encode({"userId": session.user_id, "online": True})
+            self._fanout.to_present(room_id, "presence", payload, but=session)
+        session.outbox.put(prepare_event("joined-room", encode({"roomId": room_id})))
+        session.outbox.put(
+            prepare_event("presence-snapshot", encode({"onlineUserIds": [*self._in_room(room_id)]}))
+        )
+
+    def leave(self, session: Session) -> None:
+        """The session leaves its active room by the client's own wish."""
+        room_id = session.room_id
+        if room_id is None:
+            return
+        if self._hub.leave(session):
+            self._tell_left(room_id, session.user_id)
+        session.outbox.put(prepare_event("left-room", encode({"roomId": room_id})))
+
+    def dropped(self, session: Session) -> None:
+        """The session has gone with a room open: the grace holds here too."""
+        room_id = session.room_id
+        if room_id is None or not self._hub.leave(session):
+            return
+        user_id = session.user_id
+        timer = self._wheel.after(self._settings.grace_s, lambda: self._room_gone(room_id, user_id))
+        self._room_leaving.setdefault(room_id, {})[user_id] = timer
+
+    def _room_gone(self, room_id: str, user_id: str) -> None:
+        self._forget_leaving(room_id, user_id)
+        self._tell_left(room_id, user_id)
+
+    def _forget_leaving(self, room_id: str, user_id: str) -> None:
+        leaving = self._room_leaving[room_id]
+        del leaving[user_id]
+        if not leaving:
+            del self._room_leaving[room_id]
+
+    def _tell_left(self, room_id: str, user_id: str) -> None:
+        self._fanout.to_present(room_id, "presence", encode({"userId": user_id, "online": False}))
+
+    def _in_room(self, room_id: str) -> Iterable[str]:
+        present = self._hub.present(room_id)
+        return [*present, *(user for user in self._room_leaving.get(room_id, ()) if user not in present)]
+
+    def statistics(self) -> dict[str, int]:
+        return {"online": sum(len(users) for users in self._online.values()), "grace": len(self._leaving)}
+
+
+def _delta(event: str, user_id: str, *, online: bool) -> Prepared:
+    return prepare_event(event, encode({"userId": user_id, "online": online}))

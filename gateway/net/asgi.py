@@ -1,0 +1,138 @@
+"""Quart-Trio on Hypercorn for everything that is not an API: one request at a time, on a connection that stays ours.
+
+Hypercorn's ``TCPServer`` is given a ``Borrowed`` stream: it reads exactly one request, and the end of input once it has
+answered and would wait for the next. So it never owns the connection, and a kept-alive client may go from a page to the API
+and back. A connection that speaks HTTP/2 (TLS, ALPN) is Hypercorn's to its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import trio
+from hypercorn.config import Config as HypercornConfig
+from hypercorn.events import Event, Updated
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import LifespanState
+from hypercorn.utils import wrap_app
+
+from gateway.config import Http
+from gateway.net.http import Head, HttpConnection
+
+
+class Borrowed:
+    """One request of a connection, as a stream that Hypercorn may think it owns.
+
+    Attributes:
+        finished: Hypercorn has answered and the connection can be kept.
+    """
+
+    def __init__(self, connection: HttpConnection, first: bytes, *, rest: bool, write_s: float) -> None:
+        self.finished = trio.Event()
+        self.closed = False
+        self._connection = connection
+        self._first = first
+        self._rest = rest  # more of this request, in chunks, may follow ``first``
+        self._write_s = write_s
+        stream: Any = connection.stream
+        self.transport_stream = stream.transport_stream if connection.secure else stream
+        self.socket = self.transport_stream.socket
+        if connection.secure:
+            self.do_handshake = self._handshake_done
+
+    async def _handshake_done(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    def selected_alpn_protocol(self) -> str:
+        return "http/1.1"
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self._first:
+            await trio.lowlevel.checkpoint()
+            first, self._first = self._first, b""
+            return first
+        if not self._rest:
+            # A client that goes away meanwhile is noticed when the answer is written.
+            await self.finished.wait()
+            return b""
+        data = b""
+        async with trio.open_nursery() as nursery:
+
+            async def until_finished() -> None:
+                await self.finished.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(until_finished)
+            data = bytes(await self._connection.stream.receive_some(max_bytes))
+            nursery.cancel_scope.cancel()
+        return data
+
+    async def send_all(self, data: bytes) -> None:
+        # Hypercorn shields this without a deadline; a client that does not read would hang the shutdown.
+        with trio.move_on_after(self._write_s) as deadline:
+            await self._connection.stream.send_all(data)
+        if deadline.cancelled_caught:
+            self.closed = True
+            raise trio.BrokenResourceError("the client does not read")
+
+    async def aclose(self) -> None:
+        if not self.finished.is_set():
+            self.closed = True
+            self.finished.set()
+        await trio.lowlevel.checkpoint()
+
+
+class _Server(TCPServer):
+    """Says when the one request has been answered."""
+
+    stream: Any
+
+    async def protocol_send(self, event: Event) -> None:
+        await super().protocol_send(event)
+        if isinstance(event, Updated) and event.idle:
+            self.stream.finished.set()
+
+
+class Web:
+    """The Quart app behind Hypercorn.
+
+    Args:
+        app: an ASGI application.
+    """
+
+    def __init__(self, app: Any, *, http: Http) -> None:
+        self._config = HypercornConfig()
+        self._config.include_server_header = False
+        self._config.keep_alive_timeout = http.keep_alive_s
+        self._config.h11_max_incomplete_size = http.head_bytes
+        self._config.accesslog = None
+        self._app = wrap_app(app, http.body_bytes, "asgi")
+        self._context = WorkerContext(None)
+        self._write_s = http.write_s
+        self._body_bytes = http.body_bytes
+
+    async def serve(self, connection: HttpConnection, head: Head) -> bool:
+        """Answer the request that begins with ``head``; True if the connection can take another."""
+        if head.length is None:
+            first, rest = head.raw + connection.take_buffer(), True
+        else:
+            # With the whole body at hand Hypercorn can recycle the connection however early the app answers.
+            first, rest = head.raw + await connection.body(head, self._body_bytes), False
+        borrowed = Borrowed(connection, first, rest=rest, write_s=self._write_s)
+        await self._run(borrowed)
+        return not borrowed.closed
+
+    async def serve_http2(self, connection: HttpConnection) -> None:
+        """Serve a connection that negotiated HTTP/2, to its end."""
+        await self._run(connection.stream)
+
+    async def _run(self, stream: Any) -> None:
+        state: LifespanState = {}
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await _Server(self._app, self._config, self._context, state, stream)
+
+    async def stop(self) -> None:
+        """Let idle HTTP/2 connections end."""
+        await self._context.terminated.set()

@@ -1,0 +1,203 @@
+"""The front door: reads the head of each request on a connection and gives the connection to whoever serves it.
+
+=============================================  =============================================
+a WebSocket upgrade at an endpoint             handshake, then the multiplexer (or a TLS link)
+an endpoint's path (``/socket.io/``)           the endpoint: long-polling
+below ``/v1/``                                 the lean loop: ``route(request)``
+everything else, and bodies sent in chunks     Quart-Trio on Hypercorn, which mounts the same route
+=============================================  =============================================
+
+A kept-alive connection goes freely between them.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+import structlog
+import trio
+
+from gateway.config import Http
+from gateway.delivery.timers import Wheel
+from gateway.net.asgi import Web
+from gateway.net.http import Clock, Head, HttpConnection, Malformed, error_response
+from gateway.net.ports import Endpoint, Route
+from gateway.net.websocket import WebSockets
+from gateway.wire.http import Request, Response
+
+API_PREFIX = "/v1/"
+
+_CODES = {400: "invalid_request", 408: "timeout", 413: "too_large", 431: "head_too_large"}
+
+log = structlog.get_logger(__name__)
+
+
+class Door:
+    """Serves connections, one task each, until a WebSocket takes them over or they end.
+
+    Args:
+        endpoints: by exact path, e.g. ``/socket.io/``.
+        web: serves what no other does; None answers 404.
+    """
+
+    def __init__(
+        self,
+        *,
+        route: Route,
+        endpoints: Mapping[str, Endpoint],
+        websockets: WebSockets,
+        web: Web | None,
+        http: Http,
+        wheel: Wheel,
+        endpoint_bytes: int,
+    ) -> None:
+        self._route = route
+        self._endpoints = endpoints
+        self._websockets = websockets
+        self._web = web
+        self._http = http
+        self._wheel = wheel
+        self._clock = Clock()
+        self._endpoint_bytes = endpoint_bytes
+        self._idle: set[trio.CancelScope] = set()
+        self._stopping = False
+        self._connections = 0
+
+    async def serve(self, stream: trio.abc.Stream, *, peer: str, secure: bool) -> None:
+        """One connection, to its end. The one boundary: what goes wrong here ends this connection only."""
+        self._connections += 1
+        moved = False
+        with trio.CancelScope() as scope:
+            connection = HttpConnection(
+                stream,
+                settings=self._http,
+                wheel=self._wheel,
+                clock=self._clock,
+                peer=peer,
+                secure=secure,
+                expire=scope.cancel,
+            )
+            try:
+                moved = await self._requests(connection, scope)
+            except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+                pass  # the client went away
+            except Exception:
+                log.exception("connection ended by an unexpected error", peer=peer)
+            finally:
+                self._idle.discard(scope)
+                self._connections -= 1
+                connection.forget()
+        if moved:
+            return
+        if connection.expired and connection.mid_request:
+            await self._say_timeout(connection)
+        with trio.move_on_after(self._http.write_s, shield=True):
+            await trio.aclose_forcefully(stream) if secure else await stream.aclose()
+
+    async def _say_timeout(self, connection: HttpConnection) -> None:
+        with trio.move_on_after(1, shield=True):
+            try:
+                answer = error_response(408, "The request took too long to arrive.", _CODES[408])
+                await connection.respond(answer, head=None, keep_alive=False)
+            except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+                pass
+
+    async def _requests(self, connection: HttpConnection, scope: trio.CancelScope) -> bool:
+        """Serve requests until the connection ends; True if it has moved to the multiplexer."""
+        if connection.secure:
+            stream: trio.SSLStream[trio.SocketStream] = connection.stream  # type: ignore[assignment]
+            if stream.selected_alpn_protocol() == "h2" and self._web is not None:
+                await self._web.serve_http2(connection)
+                return False
+        while not self._stopping:
+            self._idle.add(scope)
+            head: Head | None = None
+            try:
+                head = await connection.head()
+                self._idle.discard(scope)
+                if head is None:
+                    return False
+                endpoint = self._endpoints.get(head.path)
+                if endpoint is not None and head.is_upgrade:
+                    return await self._upgrade(connection, head, endpoint)
+                if head.length is not None and (endpoint is not None or head.path.startswith(API_PREFIX)):
+                    keep_alive = await self._answer(connection, head, endpoint)
+                elif self._web is not None:
+                    keep_alive = await self._web.serve(connection, head) and head.keep_alive
+                else:
+                    await connection.respond(
+                        error_response(404, "There is nothing here.", "not_found"),
+                        head=head,
+                        keep_alive=False,
+                    )
+                    keep_alive = False
+            except Malformed as error:
+                keep_alive = await self._refuse(connection, head, error)
+            if not keep_alive:
+                break
+        return False
+
+    async def _answer(self, connection: HttpConnection, head: Head, endpoint: Endpoint | None) -> bool:
+        """The lean loop: one request to the API or to an endpoint; True to keep the connection."""
+        limit = self._http.body_bytes if endpoint is None else self._endpoint_bytes
+        request = Request(
+            head.method,
+            head.path,
+            query=head.query,
+            headers=head.headers,
+            body=await connection.body(head, limit) if head.length else b"",
+            peer=connection.peer,
+            secure=connection.secure,
+        )
+        response: Response | None
+        if endpoint is None:
+            response = await self._route(request)
+        else:
+            response = await connection.while_connected(endpoint.handle, request)
+            if response is None:
+                return False
+        keep_alive = head.keep_alive and not response.close and not self._stopping
+        await connection.respond(response, head=head, keep_alive=keep_alive)
+        return keep_alive
+
+    async def _upgrade(self, connection: HttpConnection, head: Head, endpoint: Endpoint) -> bool:
+        request = Request(
+            head.method,
+            head.path,
+            query=head.query,
+            headers=head.headers,
+            peer=connection.peer,
+            secure=connection.secure,
+        )
+        answer = self._websockets.handshake(head)
+        if isinstance(answer, Response):
+            await connection.respond(answer, head=head, keep_alive=False)
+            return False
+        receiver = endpoint.open(request)
+        if isinstance(receiver, Response):
+            await connection.respond(receiver, head=head, keep_alive=False)
+            return False
+        accepted, deflate = answer
+        return await self._websockets.serve(connection, accepted, receiver, receiver.outbox, deflate=deflate)
+
+    async def _refuse(self, connection: HttpConnection, head: Head | None, error: Malformed) -> bool:
+        """Say what was wrong; True if the request could be read away and the connection kept."""
+        keep_alive = head is not None and error.status == 413 and head.keep_alive
+        answer = error_response(error.status, error.message, _CODES[error.status])
+        if keep_alive and head is not None and (head.length is None or "expect" in head.headers):
+            keep_alive = False
+        await connection.respond(answer, head=head, keep_alive=keep_alive)
+        if head is None:
+            return False
+        # Also when the connection is to end: a client still sending would lose the answer to a reset.
+        return await connection.drop_body(head) and keep_alive
+
+    def stop(self) -> None:
+        """Take no further requests: idle connections end now, busy ones after their answer."""
+        self._stopping = True
+        for scope in self._idle:
+            scope.cancel()
+
+    def statistics(self) -> dict[str, int]:
+        return {"connections": self._connections, "idle": len(self._idle)}

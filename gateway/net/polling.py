@@ -1,0 +1,124 @@
+"""Engine.IO over plain HTTP requests, and the door to its WebSockets: one endpoint, ``/socket.io/``.
+
+GET waits for what is queued, POST brings what the client sends. A session has at most one waiting GET.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import trio
+
+from gateway.net.engine import CLOSE, NOOP, EngineSession, EngineSessions, Probe, State
+from gateway.net.ports import Receiver
+from gateway.wire.engineio import ProtocolError, decode_payload, encode_payload
+from gateway.wire.http import Request, Response
+
+ALLOW_ORIGIN = ("Access-Control-Allow-Origin", "*")
+PREFLIGHT = (
+    ALLOW_ORIGIN,
+    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Headers", "Content-Type, Authorization"),
+    ("Access-Control-Max-Age", "86400"),
+)
+NO_STORE = (ALLOW_ORIGIN, ("Cache-Control", "no-store"))
+TEXT = "text/plain; charset=UTF-8"
+
+PACKETS_PER_POST = 1_024
+"""Bound on the packets of one payload. Clients batch some dozens at the most."""
+
+
+class EngineEndpoint:
+    """Engine.IO 4 at one path: long-polling, direct WebSockets, and the upgrade from the one to the other."""
+
+    def __init__(self, sessions: EngineSessions) -> None:
+        self._sessions = sessions
+
+    def open(self, request: Request) -> Receiver | Response:
+        query = dict(parse_qsl(request.query))
+        if query.get("EIO") != "4":
+            return _bad_request(5, "Unsupported protocol version")
+        if query.get("transport") != "websocket":
+            return _bad_request(0, "Transport unknown")
+        sid = query.get("sid")
+        if sid is None:
+            return self._sessions.open(State.WEBSOCKET)
+        session = self._sessions.get(sid)
+        if session is None:
+            return _bad_request(1, "Session ID unknown")
+        # A session that has moved already is told so after the handshake, where the client can see it.
+        return Probe(session, self._sessions.wheel)
+
+    async def handle(self, request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(204, b"", content_type=TEXT, headers=PREFLIGHT)
+        query = dict(parse_qsl(request.query))
+        if query.get("EIO") != "4":
+            return _bad_request(5, "Unsupported protocol version")
+        if query.get("transport") != "polling":
+            return _bad_request(0 if query.get("transport") != "websocket" else 3, "Transport unknown")
+        sid = query.get("sid")
+        if sid is None:
+            if request.method != "GET":
+                return _bad_request(2, "Bad handshake method")
+            return _payload(self._sessions.open(State.POLLING))
+        session = self._sessions.get(sid)
+        if session is None:
+            return _bad_request(1, "Session ID unknown")
+        if session.state is State.WEBSOCKET:
+            return _bad_request(3, "The session has been upgraded")
+        if request.method == "GET":
+            return await self._poll(session)
+        if request.method == "POST":
+            return await self._post(session, request)
+        return _bad_request(3, "Bad request")
+
+    async def _poll(self, session: EngineSession) -> Response:
+        if session.poll_wakeup is not None:
+            # Two at once: the first is let go with a close packet, this one is refused, the session is over.
+            session.close("overlapping polls")
+            return _bad_request(3, "Overlapping polls")
+        if not session.outbox.queue and session.state is State.POLLING:
+            session.poll_wakeup = trio.Event()
+            answered = False
+            try:
+                await session.poll_wakeup.wait()
+                answered = True
+            finally:
+                session.poll_wakeup = None
+                if not answered:
+                    session.close("transport close")  # its client has gone away
+        return _payload(session)
+
+    async def _post(self, session: EngineSession, request: Request) -> Response:
+        if len(request.body) > self._sessions.settings.message_bytes:
+            session.close("payload too large")
+            return Response(413, b"Payload too large", content_type=TEXT, headers=NO_STORE)
+        try:
+            packets = decode_payload(request.body, max_packets=PACKETS_PER_POST)
+        except ProtocolError as error:
+            session.fail(error.reason)
+            return _bad_request(3, "Malformed payload")
+        for packet in packets:
+            if isinstance(packet.data, bytes):
+                session.binary(packet.data)
+            else:
+                session.text(packet.type + packet.data)
+            while session.poll_paused is not None:
+                await session.poll_paused.wait()
+            if session.state is State.CLOSED:
+                break
+        if session.parse_failed:
+            return _bad_request(3, "Malformed packet")
+        return Response(200, b"ok", content_type=TEXT, headers=NO_STORE)
+
+
+def _payload(session: EngineSession) -> Response:
+    items = session.outbox.take() or [NOOP if session.state is not State.CLOSED else CLOSE]
+    session.outbox.size = 0
+    return Response(200, encode_payload([item.packet for item in items]), content_type=TEXT, headers=NO_STORE)
+
+
+def _bad_request(code: int, message: str) -> Response:
+    """The shape of Engine.IO's own errors, which its clients know."""
+    return Response(400, b'{"code":%d,"message":"%b"}' % (code, message.encode()), headers=NO_STORE)

@@ -1,0 +1,113 @@
+"""The listening port: accepts, does the TLS handshake, and opens the door for each connection."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import ssl
+
+import structlog
+import trio
+
+from gateway.net.door import Door
+from gateway.net.stream import PlainStream
+
+BACKLOG = 4_096
+HANDSHAKE_S = 15.0
+ACCEPTS_PER_TURN = 64
+"""Connections taken before the loop yields, so that a connect storm does not stop everybody else."""
+
+_OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+
+log = structlog.get_logger(__name__)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Bound, listening, non-blocking sockets for every address that ``host`` stands for.
+
+    Raises:
+        OSError: the port is in use, or the host is not this machine's.
+    """
+    listeners: list[socket.socket] = []
+    try:
+        for family, kind, proto, _, address in socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            sock = socket.socket(family, kind, proto)
+            listeners.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # Port 0: the same chosen port for every address.
+            chosen = listeners[0].getsockname()[1] if len(listeners) > 1 and not port else port
+            sock.bind((address[0], chosen, *address[2:]))
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+    except BaseException:
+        for sock in listeners:
+            sock.close()
+        raise
+    return listeners
+
+
+def server_tls(certificate: str, key: str) -> ssl.SSLContext:
+    """A context that offers HTTP/2 and HTTP/1.1.
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read or does not fit.
+    """
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context
+
+
+class Listener:
+    """Accepts on some sockets until cancelled; connections live in the nursery given, and outlive it.
+
+    Args:
+        most: connections at once, over all kinds; beyond that new ones are closed at once.
+    """
+
+    def __init__(
+        self, *, door: Door, connections: trio.Nursery, tls: ssl.SSLContext | None, most: int
+    ) -> None:
+        self._door = door
+        self._connections = connections
+        self._tls = tls
+        self._most = most
+
+    async def run(self, listener: socket.socket) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listener)
+            for _ in range(ACCEPTS_PER_TURN):
+                try:
+                    sock, address = listener.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in _OUT_OF_FILES:
+                        log.error("cannot accept", error=error.strerror)
+                        await trio.sleep(0.1)
+                    break  # else the client has gone already
+                sock.setblocking(False)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                peer = str(address[0])
+                if self._tls is None:
+                    self._connections.start_soon(self._plain, sock, peer)
+                else:
+                    self._connections.start_soon(self._secure, sock, peer, self._tls)
+
+    async def _plain(self, sock: socket.socket, peer: str) -> None:
+        await self._door.serve(PlainStream(sock), peer=peer, secure=False)
+
+    async def _secure(self, sock: socket.socket, peer: str, context: ssl.SSLContext) -> None:
+        transport = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
+        stream = trio.SSLStream(transport, context, server_side=True, https_compatible=True)
+        try:
+            with trio.fail_after(HANDSHAKE_S):
+                await stream.do_handshake()
+        except (trio.TooSlowError, trio.BrokenResourceError, ssl.SSLError, OSError):
+            await trio.aclose_forcefully(stream)
+            return
+        await self._door.serve(stream, peer=peer, secure=True)

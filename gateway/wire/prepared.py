@@ -1,0 +1,69 @@
+"""An outbound packet, encoded and framed once and shared by every socket that gets it.
+
+The same object serves WebSocket (``frame``), long-polling (``packet``) and connections that negotiated permessage-deflate
+(``deflated``, made when first asked for). Nothing per recipient is ever encoded, copied or allocated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.wire.engineio import encode_binary, encode_payload
+from gateway.wire.frames import BINARY, TEXT, deflated_frame, frame
+
+
+class Prepared:
+    """One or more Engine.IO packets in every form a transport needs.
+
+    Attributes:
+        packet: as in a polling payload (several packets joined by 0x1e).
+        frame: as WebSocket frames, unmasked, one after the other.
+    """
+
+    __slots__ = ("_deflated", "_parts", "frame", "packet")
+
+    def __init__(self, packet: bytes, frame: bytes, parts: Sequence[tuple[int, bytes]]) -> None:
+        self.packet = packet
+        self.frame = frame
+        self._parts = parts
+        self._deflated: bytes | None = None
+
+    @property
+    def deflated(self) -> bytes:
+        """The frames compressed without context takeover (RFC 7692 7.1.1.1), so that all may share them."""
+        if self._deflated is None:
+            self._deflated = b"".join([deflated_frame(opcode, payload) for opcode, payload in self._parts])
+        return self._deflated
+
+
+def prepare_text(packet: bytes) -> Prepared:
+    """An Engine.IO text packet, its type character included: ``b'42["typing",{}]'``."""
+    return Prepared(packet, frame(TEXT, packet), ((TEXT, packet),))
+
+
+def prepare_binary(data: bytes) -> Prepared:
+    """An Engine.IO binary message: raw over WebSocket, ``b`` and base64 in a polling payload."""
+    return Prepared(encode_binary(data), frame(BINARY, data), ((BINARY, data),))
+
+
+def prepare_control(control_frame: bytes) -> Prepared:
+    """A control frame of the WebSocket itself: never compressed (RFC 7692 5), unknown to polling."""
+    item = Prepared(b"", control_frame, ())
+    item._deflated = control_frame
+    return item
+
+
+def join(items: Sequence[Prepared]) -> Prepared:
+    """Several packets as one unit that is queued and written together."""
+    if len(items) == 1:
+        return items[0]
+    return Prepared(
+        encode_payload([item.packet for item in items]),
+        b"".join([item.frame for item in items]),
+        [part for item in items for part in item._parts],
+    )
+
+
+def prepare_event(name: str, payload: bytes) -> Prepared:
+    """A Socket.IO event with one argument on the root namespace; ``name`` is ours and needs no escaping."""
+    return prepare_text(b'42["%b",%b]' % (name.encode(), payload))
