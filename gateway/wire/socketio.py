@@ -159,12 +159,12 @@ class Assembler:
         max_attachments: most attachments of one packet; each is at most as large as the transport's messages.
     """
 
-    __slots__ = ("_arrived", "_max_attachments", "_packet")
+    __slots__ = ("_max_attachments", "_pending")
 
     def __init__(self, *, max_attachments: int) -> None:
         self._max_attachments = max_attachments
-        self._packet: Packet | None = None
-        self._arrived: list[bytes] = []
+        # The packet that waits for attachments, and those that came.
+        self._pending: tuple[Packet, list[bytes]] | None = None
 
     def text(self, text: str) -> Packet | None:
         """Take a text message; None when attachments must follow.
@@ -173,14 +173,14 @@ class Assembler:
             ProtocolError: what ``decode`` raises, ``too_many_attachments`` announced, or
                 ``attachments_missing`` from the packet before.
         """
-        if self._packet is not None:
+        if self._pending is not None:
             raise ProtocolError("attachments_missing")
         packet = decode(text)
         if not packet.attachments:
             return packet
         if packet.attachments > self._max_attachments:
             raise ProtocolError("too_many_attachments")
-        self._packet = packet
+        self._pending = packet, []
         return None
 
     def binary(self, data: bytes) -> Packet | None:
@@ -190,13 +190,13 @@ class Assembler:
             ProtocolError: ``unexpected_attachment``, or ``bad_placeholder`` when the placeholders are not
                 exactly one for each attachment.
         """
-        packet = self._packet
-        if packet is None:
+        if self._pending is None:
             raise ProtocolError("unexpected_attachment")
-        self._arrived.append(data)
-        if len(self._arrived) < packet.attachments:
+        packet, attachments = self._pending
+        attachments.append(data)
+        if len(attachments) < packet.attachments:
             return None
-        attachments, self._arrived, self._packet = self._arrived, [], None
+        self._pending = None
         _fill(packet.data, attachments)
         whole = EVENT if packet.type == BINARY_EVENT else ACK
         return Packet(whole, packet.data, packet.namespace, packet.id)
