@@ -136,17 +136,17 @@ class _Message:
         self.is_text = is_text
         self.verified = 0
 
-    def add(self, piece: bytes, *, last: bool) -> None:
-        """Append unmasked payload; text must be UTF-8 as far as it goes, the last piece to its end (8.1)."""
+    def add(self, piece: bytes) -> None:
+        """Append unmasked payload; text must be UTF-8 as far as it goes (8.1)."""
         self.body += piece
         if self.is_text and not self.compressed:
             try:
-                self.verified += utf_8_decode(self.body[self.verified :], "strict", last)[1]
+                self.verified += utf_8_decode(self.body[self.verified :], "strict", False)[1]
             except UnicodeDecodeError:
                 raise _Violation("text is not UTF-8", INVALID_DATA) from None
 
     def complete(self, max_message: int) -> str | bytes:
-        """The message; one that is compressed is inflated here, and only then can its text be checked."""
+        """The message, inflated if it is compressed; its text must be UTF-8 to the end."""
         data = bytes(self.body)
         if self.compressed:
             try:
@@ -299,9 +299,8 @@ class FrameReader:
             if whole:
                 self._control(frame.first & 0x0F, frame.control, items)
         elif message is not None:
-            last = whole and bool(frame.first & _FIN)
-            message.add(payload, last=last)
-            if last:
+            message.add(payload)
+            if whole and frame.first & _FIN:
                 self._message = None
                 items.append(message.complete(self._max_message))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 import zlib
 
 import pytest
@@ -102,9 +103,13 @@ class TestSize:
     def test_a_bomb_is_refused(self) -> None:
         bomb = deflated(bytes(100_000_000))
         assert len(bomb) < 100_000
-        assert read(masked(0xC2, bomb), inflate=True, max_message=100_000) == [
-            Failure(1009, "message too big")
-        ]
+        data = masked(0xC2, bomb)
+        tracemalloc.start()
+        try:
+            assert read(data, inflate=True, max_message=100_000) == [Failure(1009, "message too big")]
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
 
     def test_data_that_does_not_compress(self) -> None:
         noise = os.urandom(50_000)

@@ -50,6 +50,23 @@ class TestBaseFraming:
         for cut in range(1, 15):
             assert read(data[:cut], data[cut:]) == [b"x" * 70_000]
 
+    def test_the_short_way_and_the_long_way_agree_on_every_length(self) -> None:
+        """The short way looks at the number of bytes and two of them; here are all that could mislead it."""
+        for size in range(140):
+            for second in {(size + 122) % 256, 0x80 | min(size, 127), 127, 254, 255}:
+                data = (bytes((0x81, second)) + b"x" * size)[:size]
+                assert read(data) == read(*bytewise(data))
+                assert read(data, max_message=50) == read(*bytewise(data), max_message=50)
+
+    def test_bytes_that_look_like_a_whole_frame_may_be_the_rest_of_another(self) -> None:
+        inner = masked(0x81, b"Hello")
+        assert read(b"\x82", inner) == [b"\xb8", Failure(1002, "reserved bits are set")]
+        outer = masked(0x82, inner)
+        assert read(outer[:6], outer[6:]) == [inner]
+        plain = masked(0x82, inner, mask=bytes(4))
+        assert read(plain[:6], inner) == [inner]
+        assert read(masked(0x01, b"a"), inner) == [Failure(1002, "new message inside a fragmented one")]
+
     @pytest.mark.parametrize("bits", [0x10, 0x20, 0x30, 0x40, 0x70])
     @pytest.mark.parametrize("opcode", [0x1, 0x2, 0x8, 0x9, 0xA])
     def test_reserved_bits_are_refused(self, bits: int, opcode: int) -> None:
@@ -255,6 +272,11 @@ class TestSize:
     def test_the_header_is_enough_to_refuse(self) -> None:
         header = masked(0x82, b"x" * 70_000)[:14]
         assert read(header, max_message=69_999) == [Failure(1009, "message too big")]
+
+    def test_the_limit_stays_what_it_is(self) -> None:
+        half = masked(0x82, b"12345")
+        data = [half[:7], half[7:], masked(0x81, b"67890"), masked(0x81, b"123456")]
+        assert read(*data, max_message=5) == [b"12345", "67890", Failure(1009, "message too big")]
 
     def test_fragments_count_together(self) -> None:
         data = masked(0x02, b"x" * 60) + masked(0x80, b"x" * 41)
