@@ -1,11 +1,12 @@
-"""What the services need from a store. SQLite implements it now; every implementation passes ``tests/store`` unchanged.
+"""What the services need from a store; every implementation passes ``tests/store`` unchanged.
 
-Reads return at once from a consistent snapshot. Writes are queued to one writer that group-commits: a write returns, and its
-``then`` runs, only after the commit that holds it is durable.
+Reads return at once from a consistent snapshot. Writes are queued to one writer that group-commits: a write
+returns, and its ``then`` runs, only after the commit that holds it is durable.
 
-``then`` is how effects stay in order and are never lost: it is called on the event loop, synchronously, once, right after
-the commit and in commit order, even when the task that asked for the write has been cancelled meanwhile. It must not raise
-and must not wait. It is not called for a write that raised or that was answered from an idempotency record.
+``then`` is how effects stay in order and are never lost: it is called on the event loop, synchronously,
+once, right after the commit and in commit order, even when the task that asked for the write has been
+cancelled meanwhile. It must not raise and must not wait. It is not called for a write that raised or that
+was answered from an idempotency record.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ T = TypeVar("T")
 
 
 class Once(msgspec.Struct, Generic[T], frozen=True):
-    """An ``Idempotency-Key`` (contract D5), kept 24 h with the answer it got, in the transaction of the write itself.
+    """An ``Idempotency-Key`` (contract D5), kept 24 h with the answer it got, in the write's own transaction.
 
     Attributes:
-        tenant_id, credential, key: the scope; ``credential`` is ``"key"`` for the API key and ``"user:<id>"`` for a JWT.
+        tenant_id, credential, key: the scope; ``credential`` is ``"key"`` for the API key, ``"user:<id>"``
+            for a JWT.
         fingerprint: hash of method, path and body: the same key with another request is a ``Conflict``.
         answer: makes the (status, body) to keep from the write's result; called inside the transaction.
     """
@@ -84,7 +86,7 @@ class RoomDraft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreatedRoom(msgspec.Struct, frozen=True):
-    """``created`` is False when ``externalId`` named a room that was there already; it is returned as it is."""
+    """``created`` is False when ``externalId`` named a room that was there already: returned as it is."""
 
     room: RoomDetail
     created: bool
@@ -93,15 +95,17 @@ class CreatedRoom(msgspec.Struct, frozen=True):
 class RoomChange(msgspec.Struct, frozen=True, kw_only=True):
     """UNSET leaves a field alone; None clears it."""
 
-    name: str | None | msgspec.UnsetType = msgspec.UNSET
-    avatar_url: str | None | msgspec.UnsetType = msgspec.UNSET
-    custom_type: str | None | msgspec.UnsetType = msgspec.UNSET
-    metadata: dict[str, Any] | None | msgspec.UnsetType = msgspec.UNSET
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    avatar_url: str | msgspec.UnsetType | None = msgspec.UNSET
+    custom_type: str | msgspec.UnsetType | None = msgspec.UNSET
+    metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     is_frozen: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
-    """A message to store; ``parts`` is the JSON array as it will be returned, ``preview_text`` already made from it."""
+    """A message to store: ``parts`` is the JSON array as it will be returned, ``preview_text`` is made from
+    it.
+    """
 
     tenant_id: str
     room_id: str
@@ -130,7 +134,7 @@ class Store(Protocol):
         tenant_id: str,
         *,
         settings: dict[str, dict[str, Any]],
-        webhook_url: str | None | msgspec.UnsetType = msgspec.UNSET,
+        webhook_url: str | msgspec.UnsetType | None = msgspec.UNSET,
         then: Callable[[Tenant], None] | None = None,
         once: Once[Tenant] | None = None,
     ) -> Tenant:
@@ -144,9 +148,9 @@ class Store(Protocol):
         user_id: str,
         *,
         username: str | None,
-        app_code: str | None | msgspec.UnsetType = msgspec.UNSET,
-        avatar_url: str | None | msgspec.UnsetType = msgspec.UNSET,
-        metadata: dict[str, Any] | None | msgspec.UnsetType = msgspec.UNSET,
+        app_code: str | msgspec.UnsetType | None = msgspec.UNSET,
+        avatar_url: str | msgspec.UnsetType | None = msgspec.UNSET,
+        metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET,
         must_exist: bool = False,
         once: Once[User] | None = None,
     ) -> User:
@@ -169,8 +173,11 @@ class Store(Protocol):
         limit: int = 50,
         cursor: str | None = None,
     ) -> RoomPage:
-        """Newest activity first, by one query. With a viewer: only rooms the viewer is in and has not hidden, with the
-        viewer's counts. Without (API key): all rooms of the tenant, counts those of ``participant_id`` when given.
+        """Newest activity first, by one query.
+
+        With a viewer: only rooms the viewer is in and has not hidden, with the viewer's counts. Without (API
+        key): all rooms of the tenant; ``participant_id`` narrows them to the rooms this user is in, hidden or
+        not, with this user's counts.
 
         Raises:
             InvalidRequest: the cursor is not one of ours.
@@ -230,7 +237,13 @@ class Store(Protocol):
         ...
 
     async def messages_page(
-        self, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int = 50, cursor: str | None = None
+        self,
+        tenant_id: str,
+        room_id: str,
+        *,
+        viewer_id: str | None,
+        limit: int = 50,
+        cursor: str | None = None,
     ) -> MessagePage:
         """Newest first.
 
@@ -257,6 +270,10 @@ class Store(Protocol):
         Raises:
             NotFound: no such room, the user is not in it, or the message is not in it.
         """
+        ...
+
+    async def is_writable(self) -> bool:
+        """Whether a write would go through now, found out by committing one that changes nothing."""
         ...
 
     def statistics(self) -> dict[str, float]:

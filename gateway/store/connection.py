@@ -1,0 +1,80 @@
+"""Connections to SQLite: how they are opened and the two ways statements are run on them.
+
+``apsw`` brings its own, current SQLite; the one Python links may carry the WAL bug fixed in 3.51.3. Domain
+files (``messages``, ``rooms``, …) take a :class:`apsw.Cursor`: one per connection, because making one per
+statement costs as much as the statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import apsw
+
+# Statements kept prepared per connection; we have fewer.
+PREPARED = 256
+
+
+def connect(
+    path: Path, *, busy_ms: int = 0, synchronous: Literal["full", "normal"] = "full", read_only: bool = False
+) -> apsw.Connection:
+    """Open the database file, which is created when missing.
+
+    Args:
+        busy_ms: how long a statement may wait for another process's lock. 0 for connections used on the
+            event loop.
+        read_only: refuse to change anything. The file is still opened for writing, which WAL readers need.
+
+    Raises:
+        apsw.Error: it cannot be opened, or is not a database.
+    """
+    db = apsw.Connection(str(path), statementcachesize=PREPARED)
+    try:
+        # Going over to WAL needs the file alone for a moment, and happens once in its life.
+        db.set_busy_timeout(max(busy_ms, 5_000))
+        db.pragma("journal_mode", "wal")
+        # full: a commit returns after the WAL has reached the disk, so nothing acknowledged is lost with
+        # the power.
+        db.pragma("synchronous", synchronous)
+        db.pragma("foreign_keys", True)
+        # KiB. Room for the hot set of the rooms; SQLite takes it page by page, as needed.
+        db.pragma("cache_size", -65_536)
+        # A reader's page cache is dropped by every commit of the writer; mapped pages are read again
+        # without a system call each. 1 GiB of address space, not of memory.
+        db.pragma("mmap_size", 1 << 30)
+        # Sorting a page of rooms must not touch the disk.
+        db.pragma("temp_store", "memory")
+        # The writer checkpoints when it chooses to; see writer.py.
+        db.wal_autocheckpoint(0)
+        db.pragma("query_only", read_only)
+        db.set_busy_timeout(busy_ms)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def rows(db: apsw.Cursor, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    """All rows of a statement, as tuples. Nothing stays open: an unfinished statement would hold its
+    snapshot.
+    """
+    return db.execute(sql, values).fetchall()
+
+
+def row(db: apsw.Cursor, sql: str, values: Sequence[Any] = ()) -> Any | None:
+    """The first row of a statement, or None."""
+    found = db.execute(sql, values).fetchall()
+    return found[0] if found else None
+
+
+@contextmanager
+def snapshot(db: apsw.Cursor) -> Iterator[apsw.Cursor]:
+    """Several statements that see one state: the writer's thread may commit between any two."""
+    db.execute("BEGIN")
+    try:
+        yield db
+    finally:
+        db.execute("COMMIT")

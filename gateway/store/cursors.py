@@ -1,0 +1,56 @@
+"""Page cursors: opaque to clients, so that what they hold can change (contract 10, row 6)."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+from gateway.errors import InvalidRequest
+
+_ROOM = re.compile(r"r(\d{1,15})\.([0-9a-f-]{36})")
+_MESSAGE = re.compile(r"m(\d{1,18})")
+
+
+def after_room(activity_at: int, room_id: str) -> str:
+    """The cursor of the rooms less recently active than this one."""
+    return _opaque(f"r{activity_at}.{room_id}")
+
+
+def before_message(seq: int) -> str:
+    """The cursor of the messages older than this one."""
+    return _opaque(f"m{seq}")
+
+
+def room_position(cursor: str) -> tuple[int, str]:
+    """The (activity in ms, room id) that :func:`after_room` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    activity_at, room_id = _parse(cursor, _ROOM)
+    return int(activity_at), room_id
+
+
+def message_position(cursor: str) -> int:
+    """The message number that :func:`before_message` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    (seq,) = _parse(cursor, _MESSAGE)
+    return int(seq)
+
+
+def _opaque(position: str) -> str:
+    return urlsafe_b64encode(position.encode()).rstrip(b"=").decode()
+
+
+def _parse(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
+    try:
+        position = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode("ascii")
+    except ValueError:  # of the alphabet, the padding or the characters behind it
+        position = ""
+    found = form.fullmatch(position)
+    if found is None:
+        raise InvalidRequest("The cursor is not one that this server has given.", code="bad_cursor")
+    return found.groups()
