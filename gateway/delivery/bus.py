@@ -17,6 +17,7 @@ class Envelope(msgspec.Struct, frozen=True):
     Attributes:
         user_ids: the recipients; whoever changed the data named them.
         payload: one JSON object, encoded once by the sender's node.
+        but: a user among the recipients who is not told.
         transient: may be dropped for a client that lags.
     """
 
@@ -24,6 +25,7 @@ class Envelope(msgspec.Struct, frozen=True):
     user_ids: tuple[str, ...]
     event: str
     payload: bytes
+    but: str | None = None
     transient: bool = False
 
 

@@ -17,7 +17,7 @@ class Fanout:
     def __init__(self, *, hub: Hub, bus: Bus) -> None:
         self._hub = hub
         self._bus = bus
-        bus.subscribe(self._received)
+        bus.subscribe(self._deliver)
 
     def to_users(
         self,
@@ -26,20 +26,22 @@ class Fanout:
         event: str,
         payload: bytes,
         *,
+        but: str | None = None,
         transient: bool = False,
     ) -> None:
         """Tell every device of these users, on every node.
 
         Args:
             payload: one JSON object.
+            but: a user among them who is not told.
             transient: drop it for clients that lag rather than queue it.
         """
-        envelope = Envelope(tenant_id, tuple(user_ids), event, payload, transient)
-        self._received(envelope)
+        envelope = Envelope(tenant_id, tuple(user_ids), event, payload, but, transient)
+        self._deliver(envelope)
         self._bus.publish(envelope)
 
-    def _received(self, envelope: Envelope) -> None:
-        sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids)
+    def _deliver(self, envelope: Envelope) -> None:
+        sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids, but=envelope.but)
         if not sessions:
             return
         prepared = prepare_event(envelope.event, envelope.payload)

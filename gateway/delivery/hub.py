@@ -81,15 +81,17 @@ class Hub:
         """Every session, as it is now."""
         return [s for users in self._tenants.values() for mine in users.values() for s in mine]
 
-    def sessions_of(self, tenant_id: str, user_ids: Iterable[str]) -> list[Session]:
-        """The sessions of the given users, in one flat list."""
+    def sessions_of(
+        self, tenant_id: str, user_ids: Iterable[str], *, but: str | None = None
+    ) -> list[Session]:
+        """The sessions of the given users, except ``but``, in one flat list."""
         users = self._tenants.get(tenant_id)
         if users is None:
             return []
         found: list[Session] = []
         for user_id in user_ids:
             mine = users.get(user_id)
-            if mine is not None:
+            if mine is not None and user_id != but:
                 found += mine
         return found
 

@@ -7,12 +7,11 @@ token refresh (contract 4.6). Tenant deltas are coalesced: what changes within o
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 import trio
 
-from gateway.config import Presence as PresenceSettings
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.hub import Hub
 from gateway.delivery.session import Session
@@ -32,11 +31,24 @@ class Contacts(Protocol):
     async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]: ...
 
 
+class Policy(msgspec.Struct, frozen=True):
+    """Who sees a tenant's presence (contract D9).
+
+    Attributes:
+        scope: ``tenant`` (everybody), ``contacts`` (those who share a room), or ``auto``: the first up to
+            ``tenant_limit`` users online, the second above.
+        tenant_limit: also the most participants of a room whose members count as each other's contacts.
+    """
+
+    scope: Literal["auto", "tenant", "contacts"]
+    tenant_limit: int
+
+
 class Presence:
     """Counts sessions per user, keeps the grace, and tells the viewers.
 
     Args:
-        scope_of: the tenant's own ``presence.scope`` setting, or None for the gateway's default (contract D9).
+        policy_of: the policy that holds for a tenant now.
     """
 
     def __init__(
@@ -46,15 +58,15 @@ class Presence:
         fanout: Fanout,
         wheel: Wheel,
         contacts: Contacts,
-        settings: PresenceSettings,
-        scope_of: Callable[[str], Awaitable[str | None]],
+        policy_of: Callable[[str], Awaitable[Policy]],
+        grace_s: float,
     ) -> None:
         self._hub = hub
         self._fanout = fanout
         self._wheel = wheel
         self._contacts = contacts
-        self._settings = settings
-        self._scope_of = scope_of
+        self._policy_of = policy_of
+        self._grace_s = grace_s
         self._online: dict[str, set[str]] = {}  # tenant -> users online, those in grace included
         self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session has gone
         self._room_leaving: dict[str, dict[str, Timer]] = {}  # room -> user, likewise
@@ -80,7 +92,7 @@ class Presence:
         if not last:
             return
         key = (session.tenant_id, session.user_id)
-        self._leaving[key] = self._wheel.after(self._settings.grace_s, lambda: self._gone(*key))
+        self._leaving[key] = self._wheel.after(self._grace_s, lambda: self._gone(*key))
 
     def _gone(self, tenant_id: str, user_id: str) -> None:
         del self._leaving[tenant_id, user_id]
@@ -96,17 +108,16 @@ class Presence:
 
     async def snapshot(self, tenant_id: str, user_id: str) -> bytes:
         """The payload of ``tenant-presence-snapshot`` for this viewer, who is always in it (contract 4.4)."""
-        online = self._online.get(tenant_id, set())
-        if await self._tenant_wide(tenant_id):
-            return encode({"onlineUserIds": [*online]})
-        known = await self._contacts.contacts(tenant_id, user_id, max_room=self._settings.tenant_limit)
-        return encode({"onlineUserIds": [*(online & known | {user_id})]})
+        policy = await self._policy_of(tenant_id)
+        if self._is_tenant_wide(tenant_id, policy):
+            return encode({"onlineUserIds": [*(self._online.get(tenant_id, set()) | {user_id})]})
+        known = await self._contacts.contacts(tenant_id, user_id, max_room=policy.tenant_limit)
+        return encode({"onlineUserIds": [*(self._online.get(tenant_id, set()) & known | {user_id})]})
 
-    async def _tenant_wide(self, tenant_id: str) -> bool:
-        scope = await self._scope_of(tenant_id) or self._settings.scope
-        if scope == "auto":
-            return len(self._online.get(tenant_id, ())) <= self._settings.tenant_limit
-        return scope == "tenant"
+    def _is_tenant_wide(self, tenant_id: str, policy: Policy) -> bool:
+        if policy.scope == "auto":
+            return len(self._online.get(tenant_id, ())) <= policy.tenant_limit
+        return policy.scope == "tenant"
 
     async def run(self) -> None:
         """Tell the viewers what has changed, beat by beat, for ever."""
@@ -116,10 +127,11 @@ class Presence:
             self._beat = trio.Event()
             changed, self._changed = self._changed, {}
             for tenant_id, users in changed.items():
-                if await self._tenant_wide(tenant_id):
+                policy = await self._policy_of(tenant_id)
+                if self._is_tenant_wide(tenant_id, policy):
                     self._tell_all(tenant_id, users)
                 else:
-                    await self._tell_contacts(tenant_id, users)
+                    await self._tell_contacts(tenant_id, users, policy.tenant_limit)
 
     def _tell_all(self, tenant_id: str, users: dict[str, bool]) -> None:
         sessions = [s for mine in self._hub.users(tenant_id).values() for s in mine]
@@ -130,9 +142,9 @@ class Presence:
             for session in sessions:
                 session.outbox.put(deltas)
 
-    async def _tell_contacts(self, tenant_id: str, users: dict[str, bool]) -> None:
+    async def _tell_contacts(self, tenant_id: str, users: dict[str, bool], max_room: int) -> None:
         for user_id, online in users.items():
-            known = await self._contacts.contacts(tenant_id, user_id, max_room=self._settings.tenant_limit)
+            known = await self._contacts.contacts(tenant_id, user_id, max_room=max_room)
             delta = _delta("tenant-presence", user_id, online=online)
             for session in self._hub.sessions_of(tenant_id, known):
                 session.outbox.put(delta)
@@ -140,8 +152,9 @@ class Presence:
     # room presence
 
     def enter(self, session: Session, room_id: str) -> None:
-        """The session opens a room: others who have it open learn of the user, the session gets the list of all."""
-        first = self._hub.enter(session, room_id)
+        """The session opens a room: others who have it open learn of the user, the session gets the list of all.
+        Opening the room that is open already only answers again."""
+        first = session.room_id != room_id and self._hub.enter(session, room_id)
         leaving = self._room_leaving.get(room_id, {})
         if session.user_id in leaving:
             leaving[session.user_id].cancel()
@@ -169,7 +182,7 @@ class Presence:
         if room_id is None or not self._hub.leave(session):
             return
         user_id = session.user_id
-        timer = self._wheel.after(self._settings.grace_s, lambda: self._room_gone(room_id, user_id))
+        timer = self._wheel.after(self._grace_s, lambda: self._room_gone(room_id, user_id))
         self._room_leaving.setdefault(room_id, {})[user_id] = timer
 
     def _room_gone(self, room_id: str, user_id: str) -> None:

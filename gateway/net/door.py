@@ -63,6 +63,7 @@ class Door:
         self._idle: set[trio.CancelScope] = set()
         self._stopping = False
         self._connections = 0
+        self._emptied = trio.Event()
 
     async def serve(self, stream: trio.abc.Stream, *, peer: str, secure: bool) -> None:
         """One connection, to its end. The one boundary: what goes wrong here ends this connection only."""
@@ -87,6 +88,8 @@ class Door:
             finally:
                 self._idle.discard(scope)
                 self._connections -= 1
+                if not self._connections:
+                    self._emptied.set()
                 connection.forget()
         if moved:
             return
@@ -198,6 +201,17 @@ class Door:
         self._stopping = True
         for scope in self._idle:
             scope.cancel()
+
+    async def wait_empty(self) -> None:
+        """Until no connection is left here; multiplexed WebSockets do not count."""
+        while self._connections:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
+
+    @property
+    def load(self) -> int:
+        """Connections now, WebSockets included."""
+        return self._connections + self._websockets.established
 
     def statistics(self) -> dict[str, int]:
         return {"connections": self._connections, "idle": len(self._idle)}

@@ -45,7 +45,6 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     ping_timeout_ms: int
     message_bytes: int
     outbox_bytes: int
-    close_s: float
 
 
 class State(enum.Enum):

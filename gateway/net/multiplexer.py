@@ -163,6 +163,7 @@ class Multiplexer:
         self._marked: list[Multiplexed] = []  # links whose outbox has something; bound: one entry per link
         self._writer: trio.lowlevel.Task | None = None  # parked
         self._reading = False
+        self._emptied = trio.Event()
 
     def adopt(
         self,
@@ -196,10 +197,22 @@ class Multiplexer:
             link.received(early)
         return link
 
+    @property
+    def count(self) -> int:
+        return len(self._links)
+
     def forget(self, link: Multiplexed, fd: int) -> None:
         """Called by a link that is being released."""
         del self._links[fd]
         self.poller.remove(fd)
+        if not self._links:
+            self._emptied.set()
+
+    async def wait_empty(self) -> None:
+        """Until no link is left."""
+        while self._links:
+            self._emptied = trio.Event()
+            await self._emptied.wait()
 
     def mark(self, link: Multiplexed) -> None:
         """This link has something to write: it will be, at the end of the tick."""

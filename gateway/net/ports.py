@@ -78,12 +78,10 @@ class Refused(Exception):
 class SocketApplication(Protocol):
     """Who answers Socket.IO clients."""
 
-    async def admit(self, socket: Socket, auth: dict[str, Any]) -> None:
-        """Let a client into ``socket.namespace``, or raise ``Refused``. May wait; the answer is sent when it returns."""
-        ...
-
-    def connected(self, socket: Socket) -> None:
-        """The CONNECT answer has been queued; what is emitted here follows it at once."""
+    async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
+        """Let a client into ``socket.namespace``, or raise ``Refused``. May wait, and leaves nothing to undo: the client
+        may be gone by the time it returns. What it returns is called when the CONNECT answer has been queued; what that
+        emits follows the answer at once."""
         ...
 
     def dispatch(self, socket: Socket, packet: Packet) -> Coroutine[Any, Any, None] | None:
@@ -92,5 +90,5 @@ class SocketApplication(Protocol):
         ...
 
     def gone(self, socket: Socket, reason: str) -> None:
-        """An admitted client has left the namespace or is lost; called once."""
+        """A client that was let in has left the namespace or is lost; called once."""
         ...

@@ -76,6 +76,7 @@ class Listener:
         self._connections = connections
         self._tls = tls
         self._most = most
+        self._turned_away = 0
 
     async def run(self, listener: socket.socket) -> None:
         while True:
@@ -90,6 +91,10 @@ class Listener:
                         log.error("cannot accept", error=error.strerror)
                         await trio.sleep(0.1)
                     break  # else the client has gone already
+                if self._door.load >= self._most:
+                    sock.close()
+                    self._turned_away += 1
+                    continue
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 peer = str(address[0])

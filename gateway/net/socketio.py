@@ -168,7 +168,7 @@ class SocketIO:
         socket = Socket(self, namespace)
         self._sockets[namespace] = socket
         try:
-            await self._application.admit(socket, packet.data or {})
+            welcome = await self._application.admit(socket, packet.data or {})
         except Refused as refused:
             if self._sockets.get(namespace) is socket:
                 del self._sockets[namespace]
@@ -179,7 +179,7 @@ class SocketIO:
             return  # it went away while the application decided
         socket.admitted = True
         socket.send(encode_connect({"sid": socket.sid}, namespace=namespace))
-        self._application.connected(socket)
+        welcome()
 
     # ending
 

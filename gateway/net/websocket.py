@@ -46,6 +46,11 @@ class WebSockets:
         self._write_s = write_s
         self._deflate = deflate
 
+    @property
+    def established(self) -> int:
+        """Links on the multiplexer."""
+        return self._multiplexer.count
+
     def handshake(self, head: Head) -> tuple[bytes, bool] | Response:
         """The 101 answer and whether compression was agreed on, or why there is none."""
         headers = Headers(head.headers)

@@ -1,0 +1,332 @@
+"""Builds everything and runs it: the only file that may import everything.
+
+::
+
+    serve
+    └─ app nursery             inside the open store, which closes last
+       ├─ wheel · multiplexer · workers · bus · presence
+       └─ connections nursery  one task for each connection that is not a multiplexed WebSocket
+          └─ listening nursery one task for each listening socket
+
+Shutdown, on SIGTERM or SIGINT: stop accepting, tell every client to go, let what is acknowledged finish within
+``drain_s``, cancel what is left, close the store. A second signal does not wait.
+"""
+
+from __future__ import annotations
+
+import gc
+import resource
+import signal
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import structlog
+import trio
+
+from gateway.api.auth import Authenticator
+from gateway.api.openapi import openapi_document
+from gateway.api.routes import Api
+from gateway.api.services import Services
+from gateway.api.socket import ChatSockets
+from gateway.chat.limits import Limiter
+from gateway.chat.messages import Messages
+from gateway.chat.receipts import Receipts
+from gateway.chat.rooms import Rooms, Rosters
+from gateway.chat.tenants import Tenants
+from gateway.chat.users import Users
+from gateway.config import Config
+from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.fanout import Fanout
+from gateway.delivery.hub import Hub
+from gateway.delivery.presence import Policy, Presence
+from gateway.delivery.timers import Wheel
+from gateway.net.asgi import Web
+from gateway.net.door import Door
+from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
+from gateway.net.mailboxes import Workers
+from gateway.net.multiplexer import Multiplexer
+from gateway.net.polling import EngineEndpoint
+from gateway.net.server import Listener, listen, server_tls
+from gateway.net.socketio import SocketIO, SocketSettings
+from gateway.net.websocket import WebSockets
+from gateway.store.engine import open_store
+from gateway.store.ports import Store, TenantKeys
+from gateway.web.site import create_web
+from gateway.wire.http import Request, Response
+
+DATABASE = "gateway.db"
+"""Name of the SQLite file in the data folder."""
+
+SOCKET_PATH = "/socket.io/"
+FRAGMENTS = 1_024
+"""Most frames of one WebSocket message. Real clients send one."""
+
+ATTACHMENTS = 8
+"""Most binary attachments of a packet that are read before the packet is refused."""
+
+GOING_AWAY = 1001
+GOING_BATCH = 200
+"""Clients told to go before the loop turns to others."""
+
+log = structlog.get_logger(__name__)
+
+
+class Started(msgspec.Struct, frozen=True):
+    """What ``serve`` tells when it really listens.
+
+    Attributes:
+        first_tenant: the keys of the tenant that the very first start made; they cannot be shown again.
+    """
+
+    url: str
+    host: str
+    port: int
+    data: Path
+    first_tenant: TenantKeys | None
+
+
+class Node:
+    """One gateway process, built by hand and not yet running.
+
+    Attributes: everything that something outside (``serve``, tests) looks at.
+    """
+
+    def __init__(self, config: Config, store: Store) -> None:
+        self.config = config
+        self.store = store
+        self.wheel = Wheel()
+        self.hub = Hub()
+        self.bus = Exchange().node()
+        self.workers = Workers()
+        self.fanout = Fanout(hub=self.hub, bus=self.bus)
+        self._rosters = Rosters(store=store)
+        self._limiter = Limiter(config.limits)
+        self._authenticator = Authenticator(store=store, tokens=config.tokens)
+        self._tenants = Tenants(
+            store=store, presence=config.presence, changed=self._authenticator.forget_tenant
+        )
+        self.presence = Presence(
+            hub=self.hub,
+            fanout=self.fanout,
+            wheel=self.wheel,
+            contacts=store,
+            policy_of=self._policy_of,
+            grace_s=config.presence.grace_s,
+        )
+        self.api = Api(self._services())
+        self._sockets = ChatSockets(
+            authenticator=self._authenticator,
+            rosters=self._rosters,
+            limiter=self._limiter,
+            hub=self.hub,
+            presence=self.presence,
+            fanout=self.fanout,
+            wheel=self.wheel,
+        )
+        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
+        self.sessions = EngineSessions(
+            settings=self._engine_settings(), wheel=self.wheel, accept=self._accept
+        )
+        self._endpoint = EngineEndpoint(self.sessions)
+        self.door = self._door()
+
+    def _services(self) -> Services:
+        store, config = self.store, self.config
+        return Services(
+            authenticator=self._authenticator,
+            users=Users(store=store),
+            tenants=self._tenants,
+            rooms=Rooms(store=store, rosters=self._rosters, limits=config.limits),
+            messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
+            receipts=Receipts(store=store, fanout=self.fanout),
+        )
+
+    def _engine_settings(self) -> EngineSettings:
+        settings = self.config.socket
+        return EngineSettings(
+            ping_interval_ms=settings.ping_interval_ms,
+            ping_timeout_ms=settings.ping_timeout_ms,
+            message_bytes=settings.message_bytes,
+            outbox_bytes=settings.outbox_bytes,
+        )
+
+    def _door(self) -> Door:
+        config = self.config
+        return Door(
+            route=self.api.route,
+            endpoints={SOCKET_PATH: self._endpoint, SOCKET_PATH.rstrip("/"): self._endpoint},
+            websockets=WebSockets(
+                multiplexer=self.multiplexer,
+                wheel=self.wheel,
+                message_bytes=config.socket.message_bytes,
+                fragments=FRAGMENTS,
+                close_s=config.socket.close_s,
+                write_s=config.http.write_s,
+                deflate=config.socket.permessage_deflate,
+            ),
+            web=Web(
+                create_web(
+                    api=self._answer,
+                    ready=self._ready,
+                    openapi=lambda: openapi_document(version=version("gateway")),
+                    max_body=config.http.body_bytes,
+                    body_s=config.http.body_s,
+                    write_s=config.http.write_s,
+                ),
+                http=config.http,
+            ),
+            http=config.http,
+            wheel=self.wheel,
+            endpoint_bytes=config.socket.message_bytes,
+        )
+
+    def _accept(self, engine: EngineSession) -> SocketIO:
+        settings = self.config.socket
+        return SocketIO(
+            engine,
+            application=self._sockets,
+            settings=SocketSettings(
+                connect_s=settings.connect_s, inbox=settings.inbox, max_attachments=ATTACHMENTS
+            ),
+            wheel=self.wheel,
+            workers=self.workers,
+        )
+
+    async def _answer(self, request: Request) -> Response:
+        """The API and long-polling for requests that Quart holds."""
+        if request.path.startswith(SOCKET_PATH):
+            return await self._endpoint.handle(request)
+        return await self.api.route(request)
+
+    async def _policy_of(self, tenant_id: str) -> Policy:
+        tenant = await self.store.tenant(tenant_id)
+        if tenant is None:
+            return Policy(self.config.presence.scope, self.config.presence.tenant_limit)
+        settings = self._tenants.settings(tenant).presence
+        return Policy(settings.scope, settings.tenant_limit)
+
+    async def _ready(self) -> dict[str, bool]:
+        return {"store": await self.store.is_writable()}
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Everything that runs beside the connections, for ever."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self.multiplexer.run)
+            await nursery.start(self.workers.run)
+            nursery.start_soon(self.wheel.run)
+            nursery.start_soon(self.bus.run)
+            nursery.start_soon(self.presence.run)
+            task_status.started()
+
+    async def say_goodbye(self) -> None:
+        """Tell every client to go; they come back by themselves, to whoever listens then."""
+        for number, session in enumerate(self.sessions.all()):
+            session.close("server shutting down", code=GOING_AWAY)
+            if number % GOING_BATCH == 0:
+                await trio.lowlevel.checkpoint()
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """Everybody's counters, by name."""
+        return {
+            "bus": self.bus.statistics(),
+            "door": self.door.statistics(),
+            "hub": self.hub.statistics(),
+            "multiplexer": self.multiplexer.statistics(),
+            "presence": self.presence.statistics(),
+            "sessions": self.sessions.statistics(),
+            "store": self.store.statistics(),
+            "workers": self.workers.statistics(),
+        }
+
+
+async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
+    """Run a gateway until SIGTERM or SIGINT.
+
+    Raises:
+        OSError: the address cannot be listened on, or the data folder not be used.
+        ssl.SSLError: the certificate and key do not fit.
+    """
+    tls = None
+    if config.tls.certificate is not None and config.tls.key is not None:
+        tls = server_tls(str(config.tls.certificate), str(config.tls.key))
+    _prepare_process()
+    # Before anything is made: a start that fails for its port must not leave keys that nobody has seen.
+    listeners = listen(config.host, config.port)
+    try:
+        config.data.mkdir(parents=True, exist_ok=True)
+        async with open_store(config.data / DATABASE, settings=config.store) as store:
+            first = None if await store.tenants() else await store.create_tenant("default")
+            node = Node(config, store)
+            port = listeners[0].getsockname()[1]
+            scheme = "http" if tls is None else "https"
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                async with trio.open_nursery() as app:
+                    await app.start(node.run)
+                    async with trio.open_nursery() as connections:
+                        listener = Listener(
+                            door=node.door,
+                            connections=connections,
+                            tls=tls,
+                            most=config.limits.connections,
+                        )
+                        async with trio.open_nursery() as listening:
+                            for sock in listeners:
+                                listening.start_soon(listener.run, sock)
+                            gc.freeze()
+                            started(
+                                Started(
+                                    url=f"{scheme}://{_shown(config.host)}:{port}",
+                                    host=config.host,
+                                    port=port,
+                                    data=config.data,
+                                    first_tenant=first,
+                                )
+                            )
+                            await anext(signals)
+                            listening.cancel_scope.cancel()
+                        for sock in listeners:
+                            sock.close()
+                        await _drain(node, signals, config.drain_s)
+                        connections.cancel_scope.cancel()
+                    app.cancel_scope.cancel()
+    finally:
+        for sock in listeners:
+            sock.close()
+
+
+async def _drain(node: Node, signals: Any, drain_s: float) -> None:
+    """Let clients go and requests finish, for ``drain_s`` or until the second signal."""
+    log.info("shutting down", drain_s=drain_s)
+    with trio.move_on_after(drain_s):
+        async with trio.open_nursery() as nursery:
+
+            async def hurry() -> None:
+                await anext(signals)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(hurry)
+            node.door.stop()
+            await node.say_goodbye()
+            await node.door.wait_empty()
+            await node.multiplexer.wait_empty()
+            nursery.cancel_scope.cancel()
+
+
+def _prepare_process() -> None:
+    """Limits and collector for a process that holds many small long-lived objects."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Nearly all garbage goes by reference counting; a full collection over 10 000 connections would cost tens of
+    # milliseconds each time.
+    gc.set_threshold(100_000, 50, 100)
+
+
+def _shown(host: str) -> str:
+    """A host that a browser on this machine can open."""
+    if host in ("", "0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
