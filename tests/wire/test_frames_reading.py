@@ -63,8 +63,8 @@ class TestBaseFraming:
         assert read(b"\x82", inner) == [b"\xb8", Failure(1002, "reserved bits are set")]
         outer = masked(0x82, inner)
         assert read(outer[:6], outer[6:]) == [inner]
-        plain = masked(0x82, inner, mask=bytes(4))
-        assert read(plain[:6], inner) == [inner]
+        assert read(masked(0x82, inner, mask=bytes(4))[:6], inner) == [inner]
+        assert read(masked(0x89, inner, mask=bytes(4))[:6], inner) == [Ping(inner)]
         assert read(masked(0x01, b"a"), inner) == [Failure(1002, "new message inside a fragmented one")]
 
     @pytest.mark.parametrize("bits", [0x10, 0x20, 0x30, 0x40, 0x70])
