@@ -273,7 +273,7 @@ class Store(Protocol):
         ...
 
     async def is_writable(self) -> bool:
-        """Whether a write would go through now, found out by committing one that changes nothing."""
+        """Whether the writer can open a transaction now, found out by one that changes nothing."""
         ...
 
     def statistics(self) -> dict[str, float]:
