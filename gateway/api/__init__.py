@@ -1,0 +1,1 @@
+"""The REST door and the credentials of both: parse, authorise, call one service, answer."""

@@ -1,0 +1,1 @@
+"""The services behind both doors: rooms, messages, receipts, users, tenants, and their limits."""

@@ -118,17 +118,12 @@ class Rooms:
 
         Raises:
             InvalidRequest: too few or too many participants, or metadata over its limit.
+            Conflict: the ``externalId`` is that of a room the creator is not in.
         """
-        participants = list({entry.id: entry for entry in reversed(draft.participants)}.values())[::-1]
-        people = {entry.id for entry in participants}
-        if draft.creator_id is not None:
-            people.add(draft.creator_id)
-            participants = [await self._as_named_by_a_user(draft.tenant_id, entry) for entry in participants]
-        if not people:
-            raise InvalidRequest("participants must name at least one user.")
-        if len(people) > self._limits.room_participants:
-            raise InvalidRequest(f"A room takes at most {self._limits.room_participants} participants.")
         _check_metadata(draft.metadata)
+        participants = draft.participants
+        if draft.creator_id is not None:
+            participants = [await self._as_named_by_a_user(draft.tenant_id, entry) for entry in participants]
         draft = msgspec.structs.replace(
             draft, participants=participants, max_participants=self._limits.room_participants
         )

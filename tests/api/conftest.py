@@ -1,0 +1,166 @@
+"""A gateway's REST surface over a real store, without a server: requests in, answers out, events recorded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.api.auth import Authenticator
+from gateway.api.routes import Api
+from gateway.api.services import Services
+from gateway.chat.limits import Limiter
+from gateway.chat.messages import Messages
+from gateway.chat.receipts import Receipts
+from gateway.chat.rooms import Rooms, Rosters
+from gateway.chat.tenants import Tenants
+from gateway.chat.users import Users
+from gateway.config import Limits, Presence, Rate, StoreSettings, Tokens
+from gateway.records import Tenant
+from gateway.store.engine import open_store
+from gateway.store.ports import Store
+from gateway.wire.http import Request
+
+
+class Told(msgspec.Struct, frozen=True):
+    """One event that was handed to fan-out."""
+
+    tenant_id: str
+    user_ids: tuple[str, ...]
+    event: str
+    payload: bytes
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.payload)
+
+
+class Recorder:
+    """A fan-out that reaches nobody and remembers everything."""
+
+    def __init__(self) -> None:
+        self.told: list[Told] = []
+
+    def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
+        self.told.append(Told(tenant_id, tuple(user_ids), event, payload))
+
+
+class Clock:
+    """Wall clock and limiter's clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Answer:
+    """What came back, decoded."""
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.body)
+
+
+class Client:
+    """Sends requests with one credential, or none."""
+
+    def __init__(self, api: Api, *, headers: dict[str, str] | None = None, user_id: str = "") -> None:
+        self._api = api
+        self.headers = headers or {}
+        self.user_id = user_id
+
+    async def send(
+        self, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None
+    ) -> Answer:
+        path, _, query = path.partition("?")
+        raw = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
+        request = Request(
+            method, f"/v1{path}", query=query, headers={**self.headers, **(headers or {})}, body=raw
+        )
+        response = await self._api.route(request)
+        return Answer(response.status, response.body, dict(response.headers))
+
+    async def get(self, path: str) -> Answer:
+        return await self.send("GET", path)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self.send("POST", path, body, **options)
+
+    async def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
+        return await self.send("PATCH", path, body, **options)
+
+
+class Gateway:
+    """Two tenants behind one API.
+
+    Attributes:
+        server: the first tenant's backend, with its API key.
+        other: the second tenant's backend.
+    """
+
+    def __init__(self, api: Api, store: Store, authenticator: Authenticator, rosters: Rosters) -> None:
+        self.api = api
+        self.store = store
+        self.authenticator = authenticator
+        self.rosters = rosters
+        self.fanout = Recorder()
+        self.clock = Clock()
+        self.nobody = Client(api)
+        self.server = self.other = self.nobody
+        self.tenant_id = ""
+
+    async def user(self, user_id: str, *, of: Client | None = None) -> Client:
+        """A client with a fresh session token of this user, who is made if need be."""
+        server = of or self.server
+        assert (await server.post("/users", {"id": user_id, "username": user_id.title()})).status == 200
+        minted = await server.post("/auth/token", {"userId": user_id})
+        headers = {"authorization": f"Bearer {minted.json['token']}"}
+        return Client(self.api, headers=headers, user_id=user_id)
+
+    async def room(self, *user_ids: str, **fields: Any) -> str:
+        """A room with these users, made by the backend."""
+        made = await self.server.post(
+            "/chat/rooms", {"participants": [{"id": one} for one in user_ids], **fields}
+        )
+        assert made.status == 201, made.body
+        room_id: str = made.json["id"]
+        return room_id
+
+    async def tenant(self) -> Tenant:
+        tenant = await self.store.tenant(self.tenant_id)
+        assert tenant is not None
+        return tenant
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    limits = Limits(send_message=Rate(per_s=1, burst=20), room_participants=50)
+    clock, fanout = Clock(), Recorder()
+    async with open_store(tmp_path / "gateway.db", settings=StoreSettings(synchronous="normal")) as store:
+        authenticator = Authenticator(store=store, tokens=Tokens(), clock=clock)
+        rosters = Rosters(store=store)
+        services = Services(
+            authenticator=authenticator,
+            users=Users(store=store),
+            tenants=Tenants(store=store, presence=Presence(), changed=authenticator.forget_tenant),
+            rooms=Rooms(store=store, rosters=rosters, limits=limits),
+            messages=Messages(store=store, fanout=fanout, limiter=Limiter(limits, clock=clock)),
+            receipts=Receipts(store=store, fanout=fanout),
+        )
+        made = Gateway(Api(services), store, authenticator, rosters)
+        made.clock, made.fanout = clock, fanout
+        keys, others = await store.create_tenant("first"), await store.create_tenant("second")
+        made.tenant_id = keys.id
+        made.server = Client(made.api, headers={"x-api-key": keys.api_key})
+        made.other = Client(made.api, headers={"x-api-key": others.api_key})
+        yield made

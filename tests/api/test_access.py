@@ -1,0 +1,176 @@
+"""Who may call what: the whole route table against every kind of credential."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.api.routes import ROUTES
+from tests.api.conftest import Client, Gateway
+
+CREDENTIALS = (
+    "key",
+    "operator",
+    "member",
+    "stranger",
+    "other key",
+    "other user",
+    "expired token",
+    "garbage token",
+    "garbage key",
+    "none",
+)
+BAD = dict.fromkeys(("expired token", "garbage token", "garbage key", "none"), 401)
+USERS = ("operator", "member", "stranger", "other user")
+
+
+def everyone(**expected: int) -> dict[str, int]:
+    """The status each credential gets; ``rest`` for those not named. Bad credentials always get 401."""
+    named = {name.replace("_", " "): status for name, status in expected.items() if name != "rest"}
+    return {name: named.get(name, expected["rest"]) for name in CREDENTIALS} | BAD | named
+
+
+KEY_ONLY = dict.fromkeys(USERS, 403)
+# What each row answers to each credential, and the body it is sent. A route without an entry fails the first
+# test.
+EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
+    ("POST", "/v1/users"): ({"id": "new"}, everyone(rest=200) | KEY_ONLY),
+    ("POST", "/v1/auth/token"): ({"userId": "member"}, everyone(rest=201, other_key=404) | KEY_ONLY),
+    ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
+    ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),
+    ("GET", "/v1/chat/rooms"): (None, everyone(rest=200)),
+    ("POST", "/v1/chat/rooms"): ({"participants": [{"id": "somebody"}]}, everyone(rest=201)),
+    ("GET", "/v1/chat/rooms/{roomId}"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("PATCH", "/v1/chat/rooms/{roomId}"): (
+        {"name": "new"},
+        everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("GET", "/v1/chat/rooms/{roomId}/messages"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/messages"): (
+        {"parts": [{"type": "text", "text": "hi"}]},
+        everyone(rest=201, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/read"): (
+        {},
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+}
+# Bodies in which the API key must say as whom it acts.
+ACTING = {
+    "/v1/chat/rooms/{roomId}/messages": "senderId",
+    "/v1/chat/rooms/{roomId}/read": "userId",
+}
+
+
+ROWS = [
+    pytest.param(row, credential, id=f"{row.method} {row.path} by {credential}")
+    for row in ROUTES
+    for credential in CREDENTIALS
+]
+
+
+async def client(gateway: Gateway, credential: str) -> Client:
+    match credential:
+        case "key":
+            return gateway.server
+        case "other key":
+            return gateway.other
+        case "other user":
+            return await gateway.user("member", of=gateway.other)
+        case "operator" | "member" | "stranger":
+            return await gateway.user(credential)
+        case "expired token":
+            late = await gateway.user("member")
+            gateway.clock.now += 3_600
+            return late
+        case "garbage token":
+            return Client(gateway.api, headers={"authorization": "Bearer a.b.c"})
+        case "garbage key":
+            return Client(gateway.api, headers={"x-api-key": "sk_live_0"})
+        case _:
+            return gateway.nobody
+
+
+def test_every_route_says_who_may_call_it() -> None:
+    assert {(row.method, row.path) for row in ROUTES} == EXPECTED.keys()
+    for _, expected in EXPECTED.values():
+        assert expected.keys() == set(CREDENTIALS)
+
+
+@pytest.mark.parametrize(("row", "credential"), ROWS)
+async def test_a_route_answers_each_credential_as_it_should(
+    gateway: Gateway, row: Any, credential: str
+) -> None:
+    await gateway.user("member")
+    room_id = await gateway.room("operator", "member")
+    body, expected = EXPECTED[row.method, row.path]
+    caller = await client(gateway, credential)
+    if not caller.user_id and row.method == "POST" and row.path in ACTING:
+        body = {**body, ACTING[row.path]: "member"}
+    answer = await caller.send(row.method, row.path.removeprefix("/v1").format(roomId=room_id), body)
+    assert answer.status == expected[credential], answer.body
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    if answer.status >= 400:
+        assert answer.json.keys() == {"statusCode", "error", "message", "code"}
+    if answer.status == 401:
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("row", [row for row in ROUTES if "{roomId}" in row.path], ids=lambda row: row.path)
+async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gateway, row: Any) -> None:
+    room_id = await gateway.room("operator", "member")
+    body, _ = EXPECTED[row.method, row.path]
+    stranger = await gateway.user("stranger")
+    other = await gateway.user("member", of=gateway.other)
+    path = row.path.removeprefix("/v1")
+    unknown = "00000000-0000-4000-8000-000000000000"
+    answers = [
+        await stranger.send(row.method, path.format(roomId=room_id), body),
+        await other.send(row.method, path.format(roomId=room_id), body),
+        await stranger.send(row.method, path.format(roomId=unknown), body),
+        await stranger.send(row.method, path.format(roomId="no-uuid"), body),
+        await stranger.send(row.method, path.format(roomId="%00"), body),
+    ]
+    assert {answer.status for answer in answers} == {404}
+    assert len({answer.body for answer in answers}) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/chat/rooms?participantId=bob", None),
+        ("GET", "/chat/rooms?viewerId=bob", None),
+        ("GET", "/chat/rooms/{room}?viewerId=bob", None),
+        ("GET", "/chat/rooms/{room}/messages?viewerId=bob", None),
+        (
+            "POST",
+            "/chat/rooms/{room}/messages",
+            {"senderId": "bob", "parts": [{"type": "text", "text": "x"}]},
+        ),
+        ("POST", "/chat/rooms/{room}/read", {"userId": "bob"}),
+    ],
+)
+async def test_a_user_cannot_act_as_another_but_may_say_who_he_is(
+    gateway: Gateway, method: str, path: str, body: Any
+) -> None:
+    path = path.format(room=await gateway.room("ann", "bob"))
+    ann, bob = await gateway.user("ann"), await gateway.user("bob")
+    assert (await ann.send(method, path, body)).status == 403
+    assert (await bob.send(method, path, body)).status in (200, 201)
+
+
+@pytest.mark.parametrize(("path", "field"), [("messages", "senderId"), ("read", "userId")])
+async def test_the_backend_must_say_as_whom_it_acts(gateway: Gateway, path: str, field: str) -> None:
+    room_id = await gateway.room("ann", "bob")
+    answer = await gateway.server.post(
+        f"/chat/rooms/{room_id}/{path}", {"parts": [{"type": "text", "text": "x"}]}
+    )
+    assert answer.status == 400
+    assert field in answer.json["error"]

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from gateway.chat.rooms import Rosters
+from gateway.errors import NotFound
+from gateway.records import Roster
+from gateway.store.ports import Store
+
+
+class OneRoom:
+    """A store of which only the roster of ``room`` is asked, and which answers when the gate is open."""
+
+    def __init__(self) -> None:
+        self.members = ["ann"]
+        self.reads = 0
+        self.gate = trio.Event()
+        self.gate.set()
+
+    async def roster(self, tenant_id: str, room_id: str) -> Roster | None:
+        self.reads += 1
+        members = tuple(self.members)
+        await self.gate.wait()
+        if tenant_id != "t" or room_id.startswith("no"):
+            return None
+        return Roster("t", room_id, members, frozenset(members), is_frozen=False)
+
+
+@pytest.fixture
+def store() -> OneRoom:
+    return OneRoom()
+
+
+def rosters_of(store: OneRoom, *, bound: int = 100) -> Rosters:
+    return Rosters(store=cast(Store, store), bound=bound)
+
+
+async def test_a_roster_is_read_once_and_then_at_hand(store: OneRoom) -> None:
+    rosters = rosters_of(store)
+    assert rosters.cached("t", "room") is None
+    loaded = await rosters.load("t", "room")
+    assert rosters.cached("t", "room") is loaded is await rosters.load("t", "room")
+    assert store.reads == 1
+
+
+async def test_another_tenant_does_not_see_it(store: OneRoom) -> None:
+    rosters = rosters_of(store)
+    await rosters.load("t", "room")
+    assert rosters.cached("other", "room") is None
+    assert await rosters.load("other", "room") is None
+
+
+async def test_a_forgotten_roster_is_read_anew(store: OneRoom) -> None:
+    rosters = rosters_of(store)
+    await rosters.load("t", "room")
+    store.members.append("bob")
+    rosters.forget("room")
+    roster = await rosters.load("t", "room")
+    assert roster is not None
+    assert roster.user_ids == ("ann", "bob")
+
+
+async def test_a_roster_that_changed_while_it_was_read_is_not_kept(store: OneRoom) -> None:
+    rosters = rosters_of(store)
+    store.gate = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(rosters.load, "t", "room")
+        await wait_all_tasks_blocked()
+        store.members.append("bob")
+        rosters.forget("room")
+        store.gate.set()
+    assert rosters.cached("t", "room") is None
+
+
+async def test_strangers_and_unknown_rooms_get_the_same_refusal(store: OneRoom) -> None:
+    rosters = rosters_of(store)
+    assert (await rosters.require_participant("t", "room", "ann")).room_id == "room"
+    refusals = []
+    for tenant_id, room_id, user_id in [
+        ("t", "room", "bob"),
+        ("t", "no-room", "ann"),
+        ("other", "room", "ann"),
+    ]:
+        with pytest.raises(NotFound) as refused:
+            await rosters.require_participant(tenant_id, room_id, user_id)
+        refusals.append((refused.value.message, refused.value.code))
+    assert len(set(refusals)) == 1
+
+
+async def test_the_cache_is_bounded_and_unknown_rooms_take_no_place(store: OneRoom) -> None:
+    rosters = rosters_of(store, bound=2)
+    for room_id in ["no-1", "a", "b", "no-2", "c"]:
+        await rosters.load("t", room_id)
+    kept = [room_id for room_id in ["a", "b", "c", "no-1", "no-2"] if rosters.cached("t", room_id)]
+    assert kept == ["b", "c"]
