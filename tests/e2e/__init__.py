@@ -1,0 +1,1 @@
+"""The real process, on real sockets, with the clients that people use."""

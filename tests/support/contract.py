@@ -1,0 +1,167 @@
+"""What clients read, as strictly as the strictest of them casts it (contract 3 and 4.4).
+
+Written from the contract and not from the gateway's own records: a renamed or missing key must fail here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+Iso: TypeAlias = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
+Id: TypeAlias = Annotated[str, Meta(min_length=1)]
+
+
+class Part(msgspec.Struct, frozen=True):
+    type: str
+    text: str | None = None
+
+
+class Reaction(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: str
+    emoji: str
+
+
+class ParentMessage(msgspec.Struct, frozen=True, rename="camel"):
+    id: Id
+    sender_id: Id
+    parts: list[Part]
+    preview_text: str | None
+    deleted: bool
+
+
+class Message(msgspec.Struct, frozen=True, rename="camel"):
+    id: Id
+    room_id: Id
+    sender_id: Id
+    client_message_id: str | None
+    parts: list[Part]
+    preview_text: str | None
+    created_at: Iso
+    parent_message_id: str | None
+    parent_message: ParentMessage | None
+    edited_at: Iso | None
+    deleted_at: Iso | None
+    deleted_hidden: bool
+    reactions: list[Reaction]
+    pinned_at: Iso | None
+    pinned_by: str | None
+    forwarded_from_id: str | None
+    forwarded_from_sender_id: str | None
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text or "" for part in self.parts if part.type == "text")
+
+
+class LastMessage(msgspec.Struct, frozen=True, rename="camel"):
+    preview_text: str | None
+    created_at: Iso
+
+
+class RoomSummary(msgspec.Struct, frozen=True, rename="camel"):
+    id: Id
+    name: str | None
+    avatar_url: str | None
+    external_id: str | None
+    custom_type: str | None
+    metadata: dict[str, Any] | None
+    is_frozen: bool
+    last_message: LastMessage | None
+    unread_count: int
+    last_read_message_id: str | None
+    created_at: Iso
+
+
+class Participant(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: Id
+    role: Literal["OPERATOR", "MEMBER"]
+    username: str | None = None
+
+
+class RoomDetail(RoomSummary, frozen=True, rename="camel"):
+    participants: list[Participant]
+
+
+class RoomPage(msgspec.Struct, frozen=True, rename="camel"):
+    rooms: list[RoomSummary]
+    next_cursor: str | None
+
+
+class MessagePage(msgspec.Struct, frozen=True, rename="camel"):
+    messages: list[Message]
+    next_cursor: str | None
+    peer_last_read_at: Iso | None
+    peer_last_delivered_at: Iso | None = None
+
+
+class Presence(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: Id
+    online: bool
+
+
+class Snapshot(msgspec.Struct, frozen=True, rename="camel"):
+    online_user_ids: list[Id]
+
+
+class Typing(msgspec.Struct, frozen=True, rename="camel"):
+    room_id: Id
+    user_id: Id
+    is_typing: bool
+
+
+class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
+    room_id: Id
+    user_id: Id
+    last_read_at: Iso
+    last_read_message_id: str | None
+
+
+class RoomName(msgspec.Struct, frozen=True, rename="camel"):
+    room_id: Id
+
+
+class Failure(msgspec.Struct, frozen=True):
+    message: Annotated[str, Meta(min_length=1)]
+
+
+class ErrorBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Every error body (D4)."""
+
+    status_code: int
+    error: Annotated[str, Meta(min_length=1)]
+    message: Annotated[str, Meta(min_length=1)]
+    code: Annotated[str, Meta(pattern=r"^[a-z_]+$")]
+
+
+EVENTS: dict[str, type[msgspec.Struct]] = {
+    "new-message": Message,
+    "presence": Presence,
+    "presence-snapshot": Snapshot,
+    "tenant-presence": Presence,
+    "tenant-presence-snapshot": Snapshot,
+    "typing": Typing,
+    "room-read": RoomRead,
+    "joined-room": RoomName,
+    "left-room": RoomName,
+    "error": Failure,
+}
+
+
+def check_event(event: str, arguments: list[Any]) -> dict[str, Any]:
+    """The payload of a server's event, as a published client takes it: exactly one object, with every key it casts.
+
+    Raises:
+        AssertionError: a published client would misread it or throw.
+    """
+    assert event in EVENTS, f"no client knows the event {event!r}"
+    assert len(arguments) == 1, f"{event} must carry exactly one argument, not {arguments!r}"
+    (payload,) = arguments
+    assert isinstance(payload, dict), f"{event} must carry an object, not {payload!r}"
+    try:
+        msgspec.convert(payload, EVENTS[event])
+    except msgspec.ValidationError as error:
+        raise AssertionError(f"{event}: {error}: {payload!r}") from error
+    return payload

@@ -1,0 +1,84 @@
+"""What one connected client has been told, in order, and waiting for what it is still to be told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from tests.support.contract import check_event
+
+PATIENCE_S = 10.0  # how long anything that must happen may take; only a failing test waits so long
+
+
+class Inbox:
+    """Events of one client, put by its own thread and taken by the test's.
+
+    What happens to the connection itself is recorded under names with an ``@``: ``@connected``, ``@disconnected``,
+    ``@upgraded``, ``@pinged``.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._all: list[tuple[str, Any]] = []
+        self._untaken: list[tuple[str, Any]] = []
+        self._faults: list[str] = []
+
+    def put(self, event: str, arguments: list[Any]) -> None:
+        """Take note of a server's event; one that breaks the contract is kept as a fault, raised in the test's thread."""
+        try:
+            payload = check_event(event, arguments)
+        except AssertionError as error:
+            with self._changed:
+                self._faults.append(str(error))
+                self._changed.notify_all()
+        else:
+            self.note(event, payload)
+
+    def note(self, event: str, payload: Any) -> None:
+        with self._changed:
+            self._all.append((event, payload))
+            self._untaken.append((event, payload))
+            self._changed.notify_all()
+
+    def take(self, event: str, *, within_s: float = PATIENCE_S, **fields: Any) -> Any:
+        """Wait for an event with these values in its payload, and take it: a second ``take`` needs a second event.
+
+        Raises:
+            AssertionError: it did not come in time, or something came that breaks the contract.
+        """
+        return self.take_if(event, lambda payload: _has(payload, fields), within_s=within_s, wanted=fields)
+
+    def take_if(
+        self,
+        event: str,
+        matches: Callable[[Any], bool],
+        *,
+        within_s: float = PATIENCE_S,
+        wanted: object = "a match",
+    ) -> Any:
+        deadline = time.monotonic() + within_s
+        with self._changed:
+            while True:
+                assert not self._faults, self._faults
+                for index, (name, payload) in enumerate(self._untaken):
+                    if name == event and matches(payload):
+                        del self._untaken[index]
+                        return payload
+                remaining = deadline - time.monotonic()
+                assert remaining > 0, f"no {event} with {wanted} within {within_s} s; there came: {self._all}"
+                self._changed.wait(remaining)
+
+    def seen(self, event: str, **fields: Any) -> list[Any]:
+        """Everything of this kind so far, taken or not, in order."""
+        with self._changed:
+            assert not self._faults, self._faults
+            return [payload for name, payload in self._all if name == event and _has(payload, fields)]
+
+
+def _has(payload: Any, fields: dict[str, Any]) -> bool:
+    return not fields or (
+        isinstance(payload, dict)
+        and all(name in payload and payload[name] == fields[name] for name in fields)
+    )
