@@ -154,6 +154,8 @@ class EngineSession:
         self._link = link
         self.state = State.WEBSOCKET
         self.outbox.carrier = link
+        if self.poll_wakeup is not None:
+            self.poll_wakeup.set()
         if self.outbox.queue:
             link.wake()
 
@@ -316,7 +318,6 @@ class Probe:
             link.outbox = session.outbox
             session.outbox.queue[:0] = queued
             session.attached(link)
-            session.wake()
         else:
             link.close(1000, "parse error")
 

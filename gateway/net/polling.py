@@ -5,6 +5,7 @@ GET waits for what is queued, POST brings what the client sends. A session has a
 
 from __future__ import annotations
 
+import math
 from urllib.parse import parse_qsl
 
 import trio
@@ -13,6 +14,7 @@ from gateway.net.engine import CLOSE, NOOP, EngineSession, EngineSessions, Probe
 from gateway.net.ports import Receiver
 from gateway.wire.engineio import ProtocolError, decode_payload, encode_payload
 from gateway.wire.http import Request, Response
+from gateway.wire.prepared import Prepared
 
 ALLOW_ORIGIN = ("Access-Control-Allow-Origin", "*")
 PREFLIGHT = (
@@ -23,6 +25,9 @@ PREFLIGHT = (
 )
 NO_STORE = (ALLOW_ORIGIN, ("Cache-Control", "no-store"))
 TEXT = "text/plain; charset=UTF-8"
+
+PROBED_POLL_S = 0.1
+"""How long a poll that comes during an upgrade is held, as Engine.IO's own server does."""
 
 PACKETS_PER_POST = 1_024
 """Bound on the packets of one payload. Clients batch some dozens at the most."""
@@ -78,16 +83,23 @@ class EngineEndpoint:
             # Two at once: the first is let go with a close packet, this one is refused, the session is over.
             session.close("overlapping polls")
             return _bad_request(3, "Overlapping polls")
-        if not session.outbox.queue and session.state is State.POLLING:
+        if not session.outbox.queue and session.state in (State.POLLING, State.PROBING):
+            # A client that upgrades is let go soon, but not before the packet that completes the upgrade, which is
+            # often right behind this request, has had time to arrive: then polling is over.
+            late = session.state is State.PROBING
             session.poll_wakeup = trio.Event()
             answered = False
             try:
-                await session.poll_wakeup.wait()
+                with trio.move_on_after(PROBED_POLL_S if late else math.inf):
+                    await session.poll_wakeup.wait()
                 answered = True
             finally:
                 session.poll_wakeup = None
                 if not answered:
                     session.close("transport close")  # its client has gone away
+            if session.state is State.WEBSOCKET:
+                # What is queued now is the WebSocket's.
+                return _bad_request(3, "The session has been upgraded") if late else _answer([NOOP])
         return _payload(session)
 
     async def _post(self, session: EngineSession, request: Request) -> Response:
@@ -114,9 +126,14 @@ class EngineEndpoint:
 
 
 def _payload(session: EngineSession) -> Response:
-    items = session.outbox.take() or [NOOP if session.state is not State.CLOSED else CLOSE]
+    items = session.outbox.take()
     session.outbox.size = 0
-    return Response(200, encode_payload([item.packet for item in items]), content_type=TEXT, headers=NO_STORE)
+    return _answer(items or [NOOP if session.state is not State.CLOSED else CLOSE])
+
+
+def _answer(items: list[Prepared]) -> Response:
+    body = encode_payload([item.packet for item in items])
+    return Response(200, body, content_type=TEXT, headers=NO_STORE)
 
 
 def _bad_request(code: int, message: str) -> Response:
