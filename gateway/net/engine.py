@@ -107,6 +107,11 @@ class EngineSession:
         if state is State.POLLING:
             self.outbox.carrier = self
 
+    @property
+    def upgraded(self) -> bool:
+        """A WebSocket carries the session, and polling is over for it."""
+        return self.state is State.WEBSOCKET
+
     # heartbeat
 
     def _ping(self) -> None:

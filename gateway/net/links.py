@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Timer, Wheel
 from gateway.net.ports import Receiver
-from gateway.wire.frames import CLOSE, PONG, Close, Failure, FrameReader, Ping, close_frame, frame
+from gateway.wire.frames import PONG, Close, Failure, FrameReader, Ping, close_frame, frame
 from gateway.wire.prepared import Prepared, prepare_control
 
 

@@ -70,7 +70,7 @@ class EngineEndpoint:
         session = self._sessions.get(sid)
         if session is None:
             return _bad_request(1, "Session ID unknown")
-        if session.state is State.WEBSOCKET:
+        if session.upgraded:
             return _bad_request(3, "The session has been upgraded")
         if request.method == "GET":
             return await self._poll(session)
@@ -97,7 +97,7 @@ class EngineEndpoint:
                 session.poll_wakeup = None
                 if not answered:
                     session.close("transport close")  # its client has gone away
-            if session.state is State.WEBSOCKET:
+            if session.upgraded:
                 # What is queued now is the WebSocket's.
                 return _bad_request(3, "The session has been upgraded") if late else _answer([NOOP])
         return _payload(session)

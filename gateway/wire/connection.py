@@ -110,7 +110,8 @@ class Connection:
         if after is None:
             return self._close(REFUSALS[packet.type])
         if after is not before:
-            if self._others is not None and len(self._others) >= NAMESPACES:
+            opens = after is State.CONNECTING and packet.namespace != "/"
+            if opens and len(self._others or ()) >= NAMESPACES:
                 return self._close("too_many_namespaces")
             self._set(packet.namespace, after)
         elif before is State.ABSENT:
