@@ -29,10 +29,30 @@ from gateway.records import (
     User,
     now_ms,
 )
-from gateway.store import idempotency, messages, receipts, rooms, rosters, tenants, users
+from gateway.store import (
+    deletions,
+    idempotency,
+    messages,
+    participants,
+    receipts,
+    rooms,
+    rosters,
+    tenants,
+    users,
+)
 from gateway.store.connection import connect, snapshot
 from gateway.store.migrate import migrate
-from gateway.store.ports import CreatedRoom, MessageDraft, Once, RoomChange, RoomDraft, TenantKeys
+from gateway.store.ports import (
+    ChangedMessage,
+    CreatedRoom,
+    MessageDraft,
+    NewParticipant,
+    Once,
+    RoomChange,
+    RoomDraft,
+    RosterChange,
+    TenantKeys,
+)
 from gateway.store.writer import Writer, open_writer
 
 T = TypeVar("T")
@@ -210,6 +230,74 @@ class SqliteStore:
             lambda db: rooms.change(db, tenant_id, room_id, change, actor_id), then, once
         )
 
+    async def add_participant(
+        self,
+        tenant_id: str,
+        room_id: str,
+        person: NewParticipant,
+        *,
+        actor_id: str | None,
+        max_participants: int = 1000,
+        then: Callable[[RosterChange], None] | None = None,
+        once: Once[RosterChange] | None = None,
+    ) -> RosterChange:
+        return await self._write(
+            lambda db: participants.add(
+                db,
+                self._rosters,
+                tenant_id,
+                room_id,
+                person,
+                actor_id=actor_id,
+                max_participants=max_participants,
+                now=self._clock(),
+            ),
+            then,
+            once,
+        )
+
+    async def remove_participant(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        actor_id: str | None,
+        clear: bool = False,
+        then: Callable[[RosterChange], None] | None = None,
+        once: Once[RosterChange] | None = None,
+    ) -> RosterChange:
+        return await self._write(
+            lambda db: participants.remove(
+                db,
+                self._rosters,
+                tenant_id,
+                room_id,
+                user_id,
+                actor_id=actor_id,
+                clear=clear,
+                now=self._clock(),
+            ),
+            then,
+            once,
+        )
+
+    async def clear_history(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        hide: bool = False,
+        then: Callable[[str], None] | None = None,
+        once: Once[str] | None = None,
+    ) -> str:
+        return await self._write(
+            lambda db: receipts.clear_history(db, tenant_id, room_id, user_id, hide=hide, now=self._clock()),
+            then,
+            once,
+        )
+
     # Messages and receipts.
 
     async def send_message(
@@ -237,6 +325,32 @@ class SqliteStore:
 
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
         return messages.find(self._reader, tenant_id, room_id, message_id)
+
+    async def delete_message(
+        self,
+        tenant_id: str,
+        room_id: str,
+        message_id: str,
+        *,
+        actor_id: str | None,
+        placeholder: str | None,
+        then: Callable[[ChangedMessage], None] | None = None,
+        once: Once[ChangedMessage] | None = None,
+    ) -> ChangedMessage:
+        return await self._write(
+            lambda db: deletions.delete(
+                db,
+                self._rosters,
+                tenant_id,
+                room_id,
+                message_id,
+                actor_id=actor_id,
+                placeholder=placeholder,
+                now=self._clock(),
+            ),
+            then,
+            once,
+        )
 
     async def mark_read(
         self,

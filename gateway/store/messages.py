@@ -1,4 +1,4 @@
-"""Messages: storing, paging and deleting them."""
+"""Messages: storing and paging them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from gateway.store.rooms import no_such_room
 from gateway.store.rosters import Rosters
 
 _REACTIONS = msgspec.json.Decoder(list[Reaction])
-_EMPTY = msgspec.Raw(b"[]")
 
 # What _record takes, in its order: the message, and the one it replies to.
 _SELECT = """

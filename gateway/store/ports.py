@@ -117,6 +117,28 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
     by_server: bool = False  # API key: frozen rooms take it
 
 
+class RosterChange(msgspec.Struct, frozen=True):
+    """What adding or removing a participant came to.
+
+    Attributes:
+        room: with the new roster, as the actor sees it; as nobody in particular for who has left.
+        changed: False when there was nothing to do.
+        recipients: who is to be told: the participants, with the one who joined or was removed; empty when
+            nothing changed.
+    """
+
+    room: RoomDetail
+    changed: bool
+    recipients: tuple[str, ...]
+
+
+class ChangedMessage(msgspec.Struct, frozen=True):
+    """A message as it is now; ``recipients`` is empty when nothing changed, which tells nobody."""
+
+    message: Message
+    recipients: tuple[str, ...]
+
+
 class Store(Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
@@ -219,6 +241,66 @@ class Store(Protocol):
         """
         ...
 
+    async def add_participant(
+        self,
+        tenant_id: str,
+        room_id: str,
+        person: NewParticipant,
+        *,
+        actor_id: str | None,
+        max_participants: int = 1000,
+        then: Callable[[RosterChange], None] | None = None,
+        once: Once[RosterChange] | None = None,
+    ) -> RosterChange:
+        """Let somebody in; an unknown user is created. What was said before counts as read.
+
+        Raises:
+            NotFound: no such room, or the actor is not in it.
+            Forbidden: the actor is not an operator, or it is a direct conversation (the API key may).
+            InvalidRequest: the room is full.
+        """
+        ...
+
+    async def remove_participant(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        actor_id: str | None,
+        clear: bool = False,
+        then: Callable[[RosterChange], None] | None = None,
+        once: Once[RosterChange] | None = None,
+    ) -> RosterChange:
+        """Leave (``actor_id`` is the user) or be removed. The last operator to go hands over to the member
+        of longest standing. ``clear`` hides the history so far from who goes, should he come back.
+
+        Raises:
+            NotFound: no such room, or the actor is not in it.
+            Forbidden: the actor is not an operator and removes somebody else.
+        """
+        ...
+
+    async def clear_history(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        hide: bool = False,
+        then: Callable[[str], None] | None = None,
+        once: Once[str] | None = None,
+    ) -> str:
+        """Make what was said so far disappear for this user alone; returns when, in ISO-8601.
+
+        Args:
+            hide: the room disappears from his list too, until the next message.
+
+        Raises:
+            NotFound: no such room, or the user is not in it.
+        """
+        ...
+
     # messages and receipts
     async def send_message(
         self,
@@ -254,6 +336,25 @@ class Store(Protocol):
         ...
 
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
+
+    async def delete_message(
+        self,
+        tenant_id: str,
+        room_id: str,
+        message_id: str,
+        *,
+        actor_id: str | None,
+        placeholder: str | None,
+        then: Callable[[ChangedMessage], None] | None = None,
+        once: Once[ChangedMessage] | None = None,
+    ) -> ChangedMessage:
+        """Empty a message. ``placeholder`` becomes its preview; None hides it altogether.
+
+        Raises:
+            NotFound: no such room or message, or the actor is not in the room.
+            Forbidden: the actor is neither the sender nor an operator (the API key, None, may).
+        """
+        ...
 
     async def mark_read(
         self,

@@ -76,7 +76,9 @@ def mark_read(
     return MarkedRead(mark, recipients)
 
 
-def clear_history(db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *, hide: bool) -> None:
+def clear_history(
+    db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *, hide: bool, now: int
+) -> str:
     """See ``Store.clear_history``."""
     newest = row(
         db,
@@ -96,6 +98,7 @@ def clear_history(db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *
         """,
         (seq, seq, seq if hide else -1, room_id, user_id),
     )
+    return iso(now)
 
 
 def _skipped(

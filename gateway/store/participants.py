@@ -1,0 +1,154 @@
+"""Joining and leaving a room."""
+
+from __future__ import annotations
+
+import apsw
+
+from gateway.errors import Forbidden, InvalidRequest
+from gateway.records import RoomDetail
+from gateway.store import rooms, users
+from gateway.store.connection import row
+from gateway.store.direct import is_direct
+from gateway.store.ports import NewParticipant, RosterChange
+from gateway.store.rosters import Rosters
+
+
+def add(
+    db: apsw.Cursor,
+    rosters: Rosters,
+    tenant_id: str,
+    room_id: str,
+    person: NewParticipant,
+    *,
+    actor_id: str | None,
+    max_participants: int,
+    now: int,
+) -> RosterChange:
+    """See ``Store.add_participant``."""
+    rooms.require_operator(db, tenant_id, room_id, actor_id)
+    if _role(db, room_id, person.id) is not None:
+        return RosterChange(_seen(db, tenant_id, room_id, actor_id), False, ())
+    found = row(
+        db,
+        """
+        SELECT name, custom_type, external_id, participant_count, next_position, seq, roster_version
+        FROM rooms WHERE id = ?
+        """,
+        (room_id,),
+    )
+    assert found is not None  # required above
+    name, custom_type, external_id, participants, position, seq, roster_version = found
+    if actor_id is not None and is_direct(
+        name=name, custom_type=custom_type, external_id=external_id, participants=participants
+    ):
+        raise Forbidden("Nobody can be added to a direct conversation.", code="direct_room")
+    if participants >= max_participants:
+        raise InvalidRequest(f"A room takes at most {max_participants} participants.")
+    users.ensure(db, tenant_id, [person], now)
+    # History is there to be read, but it is not news to who joins: all of it counts as read.
+    former = row(
+        db,
+        "DELETE FROM former_participants WHERE room_id = ? AND user_id = ? RETURNING cleared_seq",
+        (room_id, person.id),
+    )
+    db.execute(
+        """
+        INSERT INTO participants
+            (room_id, user_id, tenant_id, role, position, joined_at, read_seq, delivered_seq, cleared_seq)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            room_id,
+            person.id,
+            tenant_id,
+            person.role or "MEMBER",
+            position,
+            now,
+            seq,
+            seq,
+            former[0] if former else 0,
+        ),
+    )
+    db.execute(
+        """
+        UPDATE rooms SET participant_count = participant_count + 1, next_position = next_position + 1,
+            roster_version = roster_version + 1
+        WHERE id = ?
+        """,
+        (room_id,),
+    )
+    recipients = rosters.get(db, room_id, roster_version + 1).user_ids
+    return RosterChange(_seen(db, tenant_id, room_id, actor_id), True, recipients)
+
+
+def remove(
+    db: apsw.Cursor,
+    rosters: Rosters,
+    tenant_id: str,
+    room_id: str,
+    user_id: str,
+    *,
+    actor_id: str | None,
+    clear: bool,
+    now: int,
+) -> RosterChange:
+    """See ``Store.remove_participant``."""
+    if actor_id != user_id:
+        rooms.require_operator(db, tenant_id, room_id, actor_id)
+    found = row(
+        db,
+        """
+        SELECT seq, roster_version, role, cleared_seq
+        FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
+        WHERE rooms.id = ? AND rooms.tenant_id = ?
+        """,
+        (user_id, room_id, tenant_id),
+    )
+    if found is None:
+        if actor_id == user_id:
+            raise rooms.no_such_room()
+        return RosterChange(_seen(db, tenant_id, room_id, actor_id), False, ())
+    seq, roster_version, role, cleared_seq = found
+    recipients = rosters.get(db, room_id, roster_version).user_ids
+    db.execute("DELETE FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
+    db.execute(
+        "INSERT INTO former_participants (room_id, user_id, cleared_seq, left_at) VALUES (?, ?, ?, ?)",
+        (room_id, user_id, seq if clear else cleared_seq, now),
+    )
+    db.execute(
+        """
+        UPDATE rooms SET participant_count = participant_count - 1, roster_version = roster_version + 1
+        WHERE id = ?
+        """,
+        (room_id,),
+    )
+    if role == "OPERATOR":
+        _keep_an_operator(db, room_id)
+    # Who leaves still gets the room to see, as nobody in particular.
+    return RosterChange(
+        _seen(db, tenant_id, room_id, None if actor_id == user_id else actor_id), True, recipients
+    )
+
+
+def _keep_an_operator(db: apsw.Cursor, room_id: str) -> None:
+    """Promote the longest-standing member of a room that has lost its last operator."""
+    db.execute(
+        """
+        UPDATE participants SET role = 'OPERATOR'
+        WHERE room_id = ?1
+            AND position = (SELECT min(position) FROM participants WHERE room_id = ?1)
+            AND NOT EXISTS (SELECT 1 FROM participants WHERE room_id = ?1 AND role = 'OPERATOR')
+        """,
+        (room_id,),
+    )
+
+
+def _role(db: apsw.Cursor, room_id: str, user_id: str) -> str | None:
+    found = row(db, "SELECT role FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
+    return None if found is None else str(found[0])
+
+
+def _seen(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail:
+    room = rooms.find(db, tenant_id, room_id, viewer_id)
+    assert room is not None  # both callers have looked
+    return room
