@@ -58,9 +58,7 @@ class Link(ABC):
                 self.outbox.put(prepare_control(frame(PONG, item.payload)))
             elif isinstance(item, Close):
                 # Echo the code (RFC 6455 5.5.1); a close frame without one is answered without one.
-                self._end(
-                    frame(CLOSE, b"") if item.code is None else close_frame(item.code), "transport close"
-                )
+                self._end(close_frame(item.code), "transport close")
             elif isinstance(item, Failure):
                 self._end(close_frame(item.code, item.reason), f"parse error: {item.reason}")
             if self.closing:
