@@ -110,6 +110,11 @@ class Config(Section, frozen=True):
     store: StoreSettings = StoreSettings()
     log: Log = Log()
 
+    @property
+    def database(self) -> Path:
+        """The SQLite file, which server and operator's commands open alike."""
+        return self.data / "gateway.db"
+
 
 class _Setting(msgspec.Struct, frozen=True):
     """A value that one source gave, and the words that say where: ``gateway.toml: socket.inbox``."""

@@ -1,0 +1,281 @@
+"""The ``gateway`` command as an operator and his scripts meet it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import jwt
+import pytest
+
+from tests.support.process import ROOT, Gateway, Process
+from tests.support.require import missing
+
+KEYS = {"id", "apiKey", "webhookSecret"}
+
+
+class Operator:
+    """Runs commands over one data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+        self._environ = {**inherited, "COLUMNS": "60"}  # a narrow terminal must not break a line
+
+    def run(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "gateway", *arguments],
+            cwd=ROOT,
+            env={**self._environ, "GATEWAY_DATA": str(self.data), **environ},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def json(self, *arguments: str) -> Any:
+        done = self.run(*arguments, "--json")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("\n") == 1
+        return json.loads(done.stdout)
+
+    def refusal(self, *arguments: str, code: int = 1, **environ: str) -> str:
+        """The one line of an error."""
+        done = self.run(*arguments, **environ)
+        assert (done.returncode, done.stdout) == (code, "")
+        (line,) = done.stderr.splitlines()
+        assert line.startswith("gateway: ")
+        return line.removeprefix("gateway: ")
+
+
+@pytest.fixture
+def operator(tmp_path: Path) -> Operator:
+    return Operator(tmp_path / "data")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Gateway]:
+    gateway = Gateway(tmp_path / "data")
+    gateway.start()
+    yield gateway
+    gateway.kill()
+
+
+class TestTenants:
+    def test_create_prints_the_keys_and_nothing_else(self, operator: Operator) -> None:
+        keys = operator.json("tenant", "create", "acme")
+        assert keys.keys() == KEYS
+        assert re.fullmatch(r"sk_live_[0-9a-f]{48}", keys["apiKey"])
+        assert re.fullmatch(r"whsec_[0-9a-f]{48}", keys["webhookSecret"])
+
+    def test_list_shows_the_tenants_oldest_first_without_secrets(self, operator: Operator) -> None:
+        made = [operator.json("tenant", "create", name)["id"] for name in ("acme", "Ünïcode & co")]
+        listed = operator.json("tenant", "list")
+        assert [(one["id"], one["name"]) for one in listed] == [(made[0], "acme"), (made[1], "Ünïcode & co")]
+        assert {frozenset(one) for one in listed} == {frozenset({"id", "name", "createdAt"})}
+        assert "secret" not in operator.run("tenant", "list").stdout
+
+    def test_an_empty_list_is_an_empty_list(self, operator: Operator) -> None:
+        assert operator.json("tenant", "list") == []
+
+    @pytest.mark.parametrize("field", ["id", "name"])
+    def test_rotating_replaces_both_secrets_of_the_tenant_named(self, operator: Operator, field: str) -> None:
+        before = operator.json("tenant", "create", "acme")
+        operator.json("tenant", "create", "other")
+        after = operator.json("tenant", "rotate-key", before["id"] if field == "id" else "acme")
+        assert after.keys() == KEYS
+        assert after["id"] == before["id"]
+        assert after["apiKey"] != before["apiKey"]
+        assert after["webhookSecret"] != before["webhookSecret"]
+
+    def test_a_name_that_two_tenants_share_is_not_guessed_at(self, operator: Operator) -> None:
+        for _ in range(2):
+            operator.json("tenant", "create", "twin")
+        assert operator.refusal("tenant", "rotate-key", "twin") == "There are several tenants twin."
+
+    def test_an_unknown_tenant_is_an_error(self, operator: Operator) -> None:
+        assert operator.refusal("tenant", "rotate-key", "nobody") == "There is no tenant nobody."
+
+    @pytest.mark.parametrize("name", ["", "  ", "x" * 81])
+    def test_a_name_must_be_one(self, operator: Operator, name: str) -> None:
+        assert operator.refusal("tenant", "create", name) == "A tenant's name has 1 to 80 characters."
+
+
+class TestBesideARunningServer:
+    def test_a_new_tenant_can_be_used_at_once(self, running: Gateway, operator: Operator) -> None:
+        keys = operator.json("tenant", "create", "acme")
+        answer = upsert(running, keys["apiKey"])
+        assert answer.status_code == 200
+
+    def test_a_rotated_key_ends_and_the_new_one_works(self, running: Gateway, operator: Operator) -> None:
+        old = operator.json("tenant", "create", "acme")
+        assert upsert(running, old["apiKey"]).status_code == 200
+        new = operator.json("tenant", "rotate-key", old["id"])
+        assert upsert(running, new["apiKey"]).status_code == 200
+        # The server may go on trusting what it has seen for a second: ask until it looks again.
+        with httpx2.Client() as client:
+            statuses = (upsert(running, old["apiKey"], client).status_code for _ in range(10_000))
+            assert 401 in statuses
+
+    def test_a_token_opens_the_api(self, running: Gateway, operator: Operator) -> None:
+        keys = operator.json("tenant", "create", "acme")
+        upsert(running, keys["apiKey"])
+        session = operator.json("token", "--tenant", "acme", "--user", "ann", "--expires-in", "60")
+        claims = jwt.decode(session["token"], options={"verify_signature": False})
+        assert (claims["sub"], claims["tid"]) == ("ann", keys["id"])
+        assert claims["exp"] - claims["iat"] == 60
+        authorization = {"Authorization": f"Bearer {session['token']}"}
+        assert httpx2.get(f"{running.url}/v1/chat/rooms", headers=authorization).json()["rooms"] == []
+
+    def test_the_only_tenant_need_not_be_named(self, running: Gateway, operator: Operator) -> None:
+        (tenant,) = operator.json("tenant", "list")
+        upsert(running, operator.json("tenant", "rotate-key", tenant["id"])["apiKey"])
+        done = operator.run("token", "--user", "ann")
+        claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
+        assert claims["tid"] == tenant["id"]
+
+
+class TestTokens:
+    def test_an_unknown_user_gets_none(self, operator: Operator) -> None:
+        operator.json("tenant", "create", "acme")
+        assert "has no user ann; create it" in operator.refusal("token", "--user", "ann")
+
+    def test_several_tenants_ask_for_a_choice(self, operator: Operator) -> None:
+        assert operator.refusal("token", "--user", "ann") == "There is no tenant yet."
+        for name in ("one", "two"):
+            operator.json("tenant", "create", name)
+        assert operator.refusal("token", "--user", "ann") == "There are several tenants: say which."
+
+
+class TestServe:
+    def test_the_first_start_shows_keys_and_commands_that_work(self, running: Gateway) -> None:
+        if shutil.which("curl") is None:
+            missing("curl", get="Install it.")
+        output = running.process.output
+        assert f"data in {running.data}" in output
+        commands = re.findall(r"^  (curl .*)$", output, re.MULTILINE)
+        assert len(commands) == 3
+        answers = [
+            subprocess.run(
+                [*("sh", "-c", f"{command} --silent --fail-with-body")],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
+            for command in commands
+        ]
+        user, session, room = map(json.loads, answers)
+        assert user["username"] == "Ann"
+        assert jwt.decode(session["token"], options={"verify_signature": False})["sub"] == "ann"
+        assert [one["userId"] for one in room["participants"]] == ["ann"]
+
+    def test_a_later_start_finds_the_tenant_and_shows_no_secret(self, running: Gateway) -> None:
+        key = re.search(r"sk_live_[0-9a-f]{48}", running.process.output)
+        assert key is not None
+        assert running.stop() == 0
+        running.start()
+        assert "sk_live_" not in running.process.output
+        assert upsert(running, key[0]).status_code == 200
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_it_ends_in_order_when_asked_to(self, running: Gateway, number: signal.Signals) -> None:
+        assert running.stop(number) == 0
+        assert "Traceback" not in running.process.output
+
+    def test_a_port_in_use_is_one_line_and_makes_nothing(self, operator: Operator) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            line = operator.refusal("serve", "--host", "127.0.0.1", "--port", str(port))
+        assert line == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+        assert not operator.data.exists()
+
+    def test_flags_beat_the_environment_which_beats_the_file(self, tmp_path: Path) -> None:
+        file = tmp_path / "gateway.toml"
+        file.write_text('host = "192.0.2.1"\nport = 1\ndata = "/nowhere"')
+        server = Process(
+            ["-m", "gateway", "serve", "--config", str(file), "--port", "0"],
+            environ={
+                "GATEWAY_HOST": "127.0.0.1",
+                "GATEWAY_PORT": "2",
+                "GATEWAY_DATA": str(tmp_path / "data"),
+            },
+        )
+        try:
+            server.wait_for_line(r"listening on http://127\.0\.0\.1:\d{4,5}$")
+        finally:
+            server.kill()
+
+    def test_logs_go_to_stderr_so_that_stdout_can_be_read_by_a_script(self, tmp_path: Path) -> None:
+        server = subprocess.Popen(
+            [sys.executable, *("-m", "gateway", "serve", "--port", "0", "--data", str(tmp_path / "data"))],
+            cwd=ROOT,
+            env={**os.environ, "GATEWAY_LOG_FORMAT": "json", "GATEWAY_HOST": "127.0.0.1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with server:
+            assert server.stdout is not None
+            assert server.stderr is not None
+            for line in server.stdout:
+                if line.startswith("listening on "):
+                    break
+            server.terminate()
+            assert server.stdout.read() == ""
+            logged = [json.loads(line) for line in server.stderr]
+        assert "shutting down" in [entry["event"] for entry in logged]
+
+
+class TestMistakes:
+    def test_a_wrong_setting_names_its_variable(self, operator: Operator) -> None:
+        line = operator.refusal("serve", GATEWAY_PROT="1")
+        assert line == "environment variable GATEWAY_PROT: no such setting; did you mean GATEWAY_PORT?"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["serve", "--prot", "1"], ["serve", "--port", "x"], ["tenant", "create"], ["token"], ["nonsense"]],
+    )
+    def test_a_command_line_that_cannot_be_understood_is_code_2(
+        self, operator: Operator, arguments: list[str]
+    ) -> None:
+        operator.refusal(*arguments, code=2)
+
+    def test_a_file_that_is_no_database_is_one_line(self, operator: Operator) -> None:
+        operator.data.mkdir()
+        (operator.data / "gateway.db").write_bytes(b"x" * 4096)
+        assert operator.refusal("tenant", "list").startswith("the database cannot be used: ")
+
+    def test_a_data_folder_that_cannot_be_made_is_named(self, operator: Operator) -> None:
+        line = operator.refusal("tenant", "list", "--data", "/proc/none")
+        assert line == "/proc/none: No such file or directory"
+
+
+def test_migrate_makes_the_database_and_then_finds_it_current(operator: Operator) -> None:
+    assert "applied" in operator.run("migrate").stdout
+    assert operator.run("migrate").stdout == f"{operator.data / 'gateway.db'}: up to date\n"
+
+
+def test_help_names_every_command(operator: Operator) -> None:
+    shown = operator.run("--help").stdout
+    assert {"serve", "tenant", "token", "migrate"} <= set(re.findall(r"\w+", shown))
+
+
+def test_version_is_the_installed_one(operator: Operator) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", operator.run("--version").stdout)
+
+
+def upsert(gateway: Gateway, api_key: str, client: httpx2.Client | None = None) -> httpx2.Response:
+    post = client.post if client is not None else httpx2.post
+    return post(
+        f"{gateway.url}/v1/users", headers={"x-api-key": api_key}, json={"id": "ann", "username": "Ann"}
+    )
