@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,7 +17,6 @@ import jwt
 import pytest
 
 from tests.support.process import ROOT, Gateway, Process
-from tests.support.require import missing
 
 KEYS = {"id", "apiKey", "webhookSecret"}
 
@@ -111,22 +108,7 @@ class TestTenants:
         assert operator.refusal("tenant", "create", name) == "A tenant's name has 1 to 80 characters."
 
 
-class TestBesideARunningServer:
-    def test_a_new_tenant_can_be_used_at_once(self, running: Gateway, operator: Operator) -> None:
-        keys = operator.json("tenant", "create", "acme")
-        answer = upsert(running, keys["apiKey"])
-        assert answer.status_code == 200
-
-    def test_a_rotated_key_ends_and_the_new_one_works(self, running: Gateway, operator: Operator) -> None:
-        old = operator.json("tenant", "create", "acme")
-        assert upsert(running, old["apiKey"]).status_code == 200
-        new = operator.json("tenant", "rotate-key", old["id"])
-        assert upsert(running, new["apiKey"]).status_code == 200
-        # The server may go on trusting what it has seen for a second: ask until it looks again.
-        with httpx2.Client() as client:
-            statuses = (upsert(running, old["apiKey"], client).status_code for _ in range(10_000))
-            assert 401 in statuses
-
+class TestTokensBesideARunningServer:
     def test_a_token_opens_the_api(self, running: Gateway, operator: Operator) -> None:
         keys = operator.json("tenant", "create", "acme")
         upsert(running, keys["apiKey"])
@@ -158,40 +140,6 @@ class TestTokens:
 
 
 class TestServe:
-    def test_the_first_start_shows_keys_and_commands_that_work(self, running: Gateway) -> None:
-        if shutil.which("curl") is None:
-            missing("curl", get="Install it.")
-        output = running.process.output
-        assert f"data in {running.data}" in output
-        commands = re.findall(r"^  (curl .*)$", output, re.MULTILINE)
-        assert len(commands) == 3
-        answers = [
-            subprocess.run(
-                [*("sh", "-c", f"{command} --silent --fail-with-body")],
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout
-            for command in commands
-        ]
-        user, session, room = map(json.loads, answers)
-        assert user["username"] == "Ann"
-        assert jwt.decode(session["token"], options={"verify_signature": False})["sub"] == "ann"
-        assert [one["userId"] for one in room["participants"]] == ["ann"]
-
-    def test_a_later_start_finds_the_tenant_and_shows_no_secret(self, running: Gateway) -> None:
-        key = re.search(r"sk_live_[0-9a-f]{48}", running.process.output)
-        assert key is not None
-        assert running.stop() == 0
-        running.start()
-        assert "sk_live_" not in running.process.output
-        assert upsert(running, key[0]).status_code == 200
-
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_it_ends_in_order_when_asked_to(self, running: Gateway, number: signal.Signals) -> None:
-        assert running.stop(number) == 0
-        assert "Traceback" not in running.process.output
-
     def test_a_port_in_use_is_one_line_and_makes_nothing(self, operator: Operator) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -274,8 +222,6 @@ def test_version_is_the_installed_one(operator: Operator) -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*\n", operator.run("--version").stdout)
 
 
-def upsert(gateway: Gateway, api_key: str, client: httpx2.Client | None = None) -> httpx2.Response:
-    post = client.post if client is not None else httpx2.post
-    return post(
-        f"{gateway.url}/v1/users", headers={"x-api-key": api_key}, json={"id": "ann", "username": "Ann"}
-    )
+def upsert(gateway: Gateway, api_key: str) -> None:
+    headers = {"x-api-key": api_key}
+    httpx2.post(f"{gateway.url}/v1/users", headers=headers, json={"id": "ann"}).raise_for_status()
