@@ -11,8 +11,11 @@ import contextlib
 from typing import Any
 
 import trio
+from h2.settings import SettingCodes, Settings
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Event, Updated
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import LifespanState
@@ -85,14 +88,39 @@ class Borrowed:
 
 
 class _Server(TCPServer):
-    """Says when the one request has been answered."""
+    """Hypercorn's server for one connection, with three corrections."""
 
     stream: Any
 
     async def protocol_send(self, event: Event) -> None:
-        await super().protocol_send(event)
-        if isinstance(event, Updated) and event.idle:
+        if isinstance(event, Updated) and event.idle and isinstance(self.stream, Borrowed):
+            # Answered, and the connection can be kept: by us, so no idle time-out is started.
             self.stream.finished.set()
+            return
+        await super().protocol_send(event)
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # It would sleep on, and ``run`` with it, for the whole keep-alive time.
+        await self.idle_task.stop()
+
+    @property
+    def protocol(self) -> ProtocolWrapper:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, protocol: ProtocolWrapper) -> None:
+        self._protocol = protocol
+        if isinstance(protocol.protocol, H2Protocol):
+            # Without RFC 8441, which Hypercorn offers: browsers would send their WebSockets through HTTP/2, past our door.
+            config = self.config
+            protocol.protocol.connection.local_settings = Settings(
+                client=False,
+                initial_values={
+                    SettingCodes.MAX_CONCURRENT_STREAMS: config.h2_max_concurrent_streams,
+                    SettingCodes.MAX_HEADER_LIST_SIZE: config.h2_max_header_list_size,
+                },
+            )
 
 
 class Web:

@@ -30,6 +30,8 @@ API_PREFIX = "/v1/"
 
 _CODES = {400: "invalid_request", 408: "timeout", 413: "too_large", 431: "head_too_large"}
 
+NOTHING_HERE = error_response(404, "There is nothing at this address.", "not_found")
+
 log = structlog.get_logger(__name__)
 
 
@@ -122,7 +124,7 @@ class Door:
                 if head is None:
                     return False
                 endpoint = self._endpoints.get(head.path)
-                if endpoint is not None and head.is_upgrade:
+                if head.is_upgrade:
                     return await self._upgrade(connection, head, endpoint)
                 if head.length is not None and (endpoint is not None or head.path.startswith(API_PREFIX)):
                     keep_alive = await self._answer(connection, head, endpoint)
@@ -164,7 +166,10 @@ class Door:
         await connection.respond(response, head=head, keep_alive=keep_alive)
         return keep_alive
 
-    async def _upgrade(self, connection: HttpConnection, head: Head, endpoint: Endpoint) -> bool:
+    async def _upgrade(self, connection: HttpConnection, head: Head, endpoint: Endpoint | None) -> bool:
+        if endpoint is None:
+            await connection.respond(NOTHING_HERE, head=head, keep_alive=False)
+            return False
         request = Request(
             head.method,
             head.path,

@@ -12,6 +12,7 @@ import trio
 
 from gateway.net.engine import CLOSE, NOOP, EngineSession, EngineSessions, Probe, State
 from gateway.net.ports import Receiver
+from gateway.wire.engineio import CLOSE as CLOSE_PACKET
 from gateway.wire.engineio import ProtocolError, decode_payload, encode_payload
 from gateway.wire.http import Request, Response
 from gateway.wire.prepared import Prepared
@@ -28,6 +29,8 @@ TEXT = "text/plain; charset=UTF-8"
 
 PROBED_POLL_S = 0.1
 """How long a poll that comes during an upgrade is held, as Engine.IO's own server does."""
+
+CLOSE_GRACE_S = 0.01
 
 PACKETS_PER_POST = 1_024
 """Bound on the packets of one payload. Clients batch some dozens at the most."""
@@ -112,6 +115,10 @@ class EngineEndpoint:
             session.fail(error.reason)
             return _bad_request(3, "Malformed payload")
         for packet in packets:
+            if packet.type == CLOSE_PACKET and session.poll_wakeup is None:
+                # A poll sent at the same moment over another connection may be read after this; it is to be let go
+                # in peace.
+                await trio.sleep(CLOSE_GRACE_S)
             if isinstance(packet.data, bytes):
                 session.binary(packet.data)
             else:
