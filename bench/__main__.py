@@ -1,0 +1,106 @@
+"""``python -m bench``: run one bench, print its JSON and, last, one line to read."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+from types import ModuleType
+
+from bench import machine
+from bench.contest import Options
+from bench.gateway import ENVIRONMENT
+from bench.peers import PEERS, version
+
+BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit")
+
+
+def main() -> int:
+    """Exit status 1 when a figure of the gateway's own is missing; peers that could not run are only reported."""
+    arguments = _parse(sys.argv[1:])
+    if arguments.bench == "list":
+        for name in BENCHES:
+            print(f"{name:8}{(_module(name).__doc__ or '').splitlines()[0]}")
+        return 0
+    bench = _module(arguments.bench)
+    known: tuple[str, ...] = bench.PEERS
+    peers = _peers(arguments.peers, known)
+    scratch = Path(mkdtemp(prefix="gateway-bench-", dir=arguments.scratch))
+    try:
+        about = {
+            "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
+            "commit": machine.commit(),
+            "machine": machine.describe(scratch),
+        }
+        placed = machine.settle_driver()
+        options = Options(
+            rounds=arguments.rounds or (1 if arguments.quick else 3),
+            seconds=arguments.seconds or (0.2 if arguments.quick else 2.0),
+            sessions=arguments.sessions,
+            peers=peers,
+            quick=arguments.quick,
+            scratch=scratch,
+            server_core=placed["server_core"],
+        )
+        report = bench.run(options)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    about |= {
+        "placed": placed,
+        "parameters": {"rounds": options.rounds, "seconds": options.seconds, "quick": options.quick},
+        "gateway_environment": ENVIRONMENT,
+        "peers": {name: version(PEERS[name]) for name in {row.server for row in report.rows} & PEERS.keys()},
+    }
+    print(report.to_json(about))
+    print(report.line())
+    return 1 if any(skip["server"] == report.reference for skip in report.skipped) or not report.rows else 0
+
+
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure the gateway beside its peers. Prints JSON and, last, one line to read.",
+    )
+    parser.add_argument("bench", choices=[*BENCHES, "list"], help="what to measure; list tells about each")
+    parser.add_argument("--rounds", type=int, default=0, help="times each server is measured (3)")
+    parser.add_argument("--seconds", type=float, default=0.0, help="how long each figure is measured (2)")
+    parser.add_argument(
+        "--sessions",
+        type=_numbers,
+        default=(),
+        metavar="N,N,…",
+        help="crowd sizes (fanout: 1,100,1000,10000)",
+    )
+    parser.add_argument(
+        "--peers", default="all", metavar="A,B,…", help="which peers to run: all, none, or names"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run of seconds; its figures mean nothing"
+    )
+    parser.add_argument("--scratch", type=Path, help="where databases go meanwhile (the temporary folder)")
+    return parser.parse_args(argv)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number.replace("_", "")) for number in text.split(","))
+
+
+def _peers(text: str, known: tuple[str, ...]) -> frozenset[str] | None:
+    if text == "all":
+        return None
+    named = frozenset() if text == "none" else frozenset(text.split(","))
+    if unknown := named - set(known):
+        raise SystemExit(f"no such peer here: {', '.join(sorted(unknown))} (there are: {', '.join(known)})")
+    return named
+
+
+def _module(bench: str) -> ModuleType:
+    return importlib.import_module(f"bench.{bench}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

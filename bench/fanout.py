@@ -1,0 +1,128 @@
+"""One message to N sessions: what each delivery costs the server, one message in flight and eight.
+
+A message is posted over HTTP and is done when every session has received it and the sender has his answer; then the next one
+goes. For the gateway that is the real route: token, membership, durable commit, ``new-message`` on the user channel
+of each of N different users. A peer makes the same message and emits it to a room of N.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+
+from bench.contest import Measured, Options, compete
+from bench.loop import BenchError, Loop
+from bench.report import Figures, Report, latency
+from bench.rest import Connection
+from bench.server import Server
+from bench.stage import Stage, stage
+from bench.websocket import Client, Crowd
+
+PEERS = ("socketio-node", "ws-node", "bun", "socketio-python")
+SESSIONS = (1, 100, 1_000, 10_000)
+IN_FLIGHT = (1, 8)
+
+
+def run(options: Options) -> Report:
+    report = Report("fanout", "cpu_us_per_delivery", "µs server CPU per delivery")
+    sizes = options.sessions or ((1, 20) if options.quick else SESSIONS)
+    compete(
+        report,
+        options,
+        options.chosen(PEERS),
+        sizes,
+        lambda server, sessions: _measure(server, sessions, options),
+    )
+    return report
+
+
+def _measure(name: str, sessions: int, options: Options) -> Measured:
+    with contextlib.ExitStack() as stack:
+        on_stage = stack.enter_context(stage(name, options, sessions=sessions, room=sessions, join=False))
+        loop = Loop()
+        stack.callback(loop.close)
+        audience = Audience(loop, on_stage, sessions)
+        stack.callback(audience.close)
+        for in_flight in IN_FLIGHT:
+            audience.listen(in_flight, options.warm_up_s)
+            figures = audience.listen(in_flight, options.seconds)
+            yield f"{sessions} sessions, {in_flight} in flight", figures
+
+
+class Audience:
+    """N sessions and the connections that post to them."""
+
+    def __init__(self, loop: Loop, on_stage: Stage, sessions: int) -> None:
+        self._loop = loop
+        self._server: Server = on_stage.server
+        self._post = on_stage.post
+        self._sessions = sessions
+        self._crowd = Crowd(loop, marker=b'42["new-message"', on_hits=self._received)
+        self._crowd.open(on_stage.server.port, on_stage.handshakes)
+        self._free: deque[Connection] = deque(
+            Connection(loop, on_stage.server.port, self._answered) for _ in range(max(IN_FLIGHT))
+        )
+        self._pool = list(self._free)
+        # reached[k]: how many sessions have received k + 1 messages; every session gets them in the same order.
+        self._reached: list[int] = []
+        self._began: list[float] = []
+        self._done = 0
+
+    def _received(self, client: Client, hits: int) -> None:
+        try:
+            for level in range(client.seen - hits, client.seen):
+                self._reached[level] += 1
+        except IndexError:
+            raise BenchError("a session received more messages than were sent") from None
+
+    def _answered(self, connection: Connection, status: int, body: bytes) -> None:
+        if status != 201:
+            raise BenchError(f"a message was answered {status}: {body[:200]!r}")
+        self._free.append(connection)
+
+    def listen(self, in_flight: int, seconds: float) -> Figures:
+        """Keep ``in_flight`` messages under way for ``seconds``, then drain.
+
+        Raises:
+            BenchError: deliveries stopped coming.
+        """
+        first = self._done
+        latencies: list[float] = []
+        cpu, driver, start = self._server.cpu_s(), time.process_time(), time.perf_counter()
+        deadline, moved = start + seconds, start
+        while True:
+            now = time.perf_counter()
+            if now < deadline:
+                self._fill(in_flight, now)
+            elif self._done == len(self._began) and len(self._free) == len(self._pool):
+                break
+            if not self._loop.turn(0.05) and now - moved > 30:
+                self._server.check()
+                raise BenchError(f"deliveries stopped: {self._reached[-1]} of {self._sessions} received")
+            now = time.perf_counter()
+            while self._done < len(self._began) and self._reached[self._done] == self._sessions:
+                latencies.append(now - self._began[self._done])
+                self._done += 1
+                moved = now
+        wall = time.perf_counter() - start
+        deliveries = (self._done - first) * self._sessions
+        return {
+            "cpu_us_per_delivery": (self._server.cpu_s() - cpu) / deliveries * 1e6,
+            "deliveries_per_s": deliveries / wall,
+            **latency(latencies),
+            "messages": self._done - first,
+            "driver_busy": (time.process_time() - driver) / wall,
+        }
+
+    def _fill(self, in_flight: int, now: float) -> None:
+        while len(self._began) - self._done < in_flight and self._free:
+            number = len(self._began)
+            self._began.append(now)
+            self._reached.append(0)
+            self._free.popleft().send(self._post(number), began=now)
+
+    def close(self) -> None:
+        for connection in self._pool:
+            connection.close()
+        self._crowd.close()

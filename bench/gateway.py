@@ -1,0 +1,114 @@
+"""The gateway under measurement: started by its own command line, filled through its own REST routes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from bench.contest import GATEWAY, Options
+from bench.loop import BenchError
+from bench.machine import ROOT
+from bench.rest import fetch_all, request
+from bench.server import Server, free_port, running
+
+ENVIRONMENT = {
+    "GATEWAY_LIMITS_SEND_MESSAGE_PER_S": "1000000",
+    "GATEWAY_LIMITS_SEND_MESSAGE_BURST": "1000000",
+    "GATEWAY_LIMITS_JOIN_ROOM_PER_S": "1000000",
+    "GATEWAY_LIMITS_JOIN_ROOM_BURST": "1000000",
+    "GATEWAY_LIMITS_TYPING_PER_S": "1000000",
+    "GATEWAY_LIMITS_TYPING_BURST": "1000000",
+    "GATEWAY_LIMITS_ROOM_PARTICIPANTS": "20000",
+    # A crowd that comes in at once would each hear of all the others: 10 000 sessions, 100 million events before the
+    # measurement starts. With contacts only, those who share a small room hear of each other.
+    "GATEWAY_PRESENCE_SCOPE": "contacts",
+}
+"""How the gateway differs from its defaults here. The limits are still checked, they are only never reached."""
+
+
+def bare_environment() -> dict[str, str]:
+    """This process's environment without settings of the gateway."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+
+
+class Platform:
+    """A platform's backend: what it does with its API key to fill the gateway."""
+
+    def __init__(self, server: Server, api_key: str) -> None:
+        self.server = server
+        self._headers = {"x-api-key": api_key}
+
+    def create_rooms(self, rosters: Sequence[Sequence[str]]) -> list[str]:
+        """A room for each roster, its users made with it; the ids."""
+        bodies = [
+            {"name": f"Room {number}", "participants": [{"id": user_id} for user_id in roster]}
+            for number, roster in enumerate(rosters)
+        ]
+        return [room["id"] for room in self._post_all("/v1/chat/rooms", bodies)]
+
+    def tokens(self, user_ids: Sequence[str]) -> list[str]:
+        """A session token for each user, in order."""
+        bodies = [{"userId": user_id, "expiresIn": 86_400} for user_id in user_ids]
+        return [minted["token"] for minted in self._post_all("/v1/auth/token", bodies)]
+
+    def _post_all(self, path: str, bodies: Sequence[Any]) -> list[Any]:
+        requests = (
+            request("POST", path, headers=self._headers, body=json.dumps(body).encode()) for body in bodies
+        )
+        return [json.loads(body) for body in fetch_all(self.server.port, list(requests))]
+
+
+@contextlib.contextmanager
+def platform(options: Options) -> Iterator[Platform]:
+    """A fresh gateway with one tenant.
+
+    Raises:
+        BenchError: it did not start.
+    """
+    folder = Path(mkdtemp(prefix="gateway-", dir=options.scratch))
+    environment = {**bare_environment(), **ENVIRONMENT}
+    argv = [sys.executable, "-m", "gateway"]
+    made = subprocess.run(
+        [*argv, "tenant", "create", "bench", "--json", "--data", str(folder)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if made.returncode:
+        raise BenchError(f"gateway tenant create failed: {made.stderr.strip()[-300:]}")
+    api_key = json.loads(made.stdout)["apiKey"]
+    port = free_port()
+    with running(
+        GATEWAY,
+        [*argv, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)],
+        port=port,
+        core=options.server_core,
+        log=folder / "gateway.log",
+        environment=environment,
+    ) as server:
+        yield Platform(server, api_key)
+
+
+def post_message(room_id: str, token: str, sender_id: str, number: int) -> bytes:
+    """The request that sends message ``number``: 100 bytes of text, as the SDKs send it, its own id included."""
+    body = (
+        f'{{"senderId":"{sender_id}","clientMessageId":"00000000-0000-4000-8000-{number:012x}",'
+        f'"parts":[{{"type":"text","text":"{TEXT}"}}]}}'
+    )
+    return (
+        f"POST /v1/chat/rooms/{room_id}/messages HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+TEXT = "the quick brown fox jumps over the lazy dog, and 100 bytes are about what one person says to another"

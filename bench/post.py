@@ -1,0 +1,151 @@
+"""Sending messages over REST: requests a second, CPU per request, latency at half load.
+
+Fifty kept-alive connections, each a user posting to his own room of two. The gateway does everything it does: token,
+membership, limits, idempotency, unread counts, durable group commit, and delivery to both users' sockets, which are
+connected and read. FastAPI does the token, the membership and a durable insert with a commit per request; its stub keeps
+nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import jwt
+
+from bench import peers
+from bench.contest import GATEWAY, Measured, Options, compete
+from bench.gateway import platform, post_message
+from bench.loop import Loop
+from bench.report import Figures, Report, latency
+from bench.rest import Load
+from bench.server import Server
+from bench.stage import started
+from bench.websocket import Client, Crowd, Handshake, socketio
+
+PEERS = ("fastapi", "fastapi-stub")
+CONNECTIONS = 50
+SECRET = "a secret of the bench, long enough for HS256 to be content with it"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A started server that takes messages.
+
+    Attributes:
+        post: connection ``c``'s request that sends message ``n``.
+        listeners: the sockets each message must reach, two a room; none at a peer.
+    """
+
+    server: Server
+    post: Callable[[int, int], bytes]
+    listeners: list[Handshake]
+
+
+def run(options: Options) -> Report:
+    report = Report("post", "cpu_us_per_request", "µs server CPU per request")
+    connections = options.sessions or (5 if options.quick else CONNECTIONS,)
+    compete(
+        report,
+        options,
+        options.chosen(PEERS),
+        connections,
+        lambda server, count: _measure(server, count, options),
+    )
+    return report
+
+
+def _measure(name: str, connections: int, options: Options) -> Measured:
+    with contextlib.ExitStack() as stack:
+        desk = stack.enter_context(_desk(name, options, connections))
+        loop = Loop()
+        stack.callback(loop.close)
+        arrived = 0
+
+        def count(_client: Client, hits: int) -> None:
+            nonlocal arrived
+            arrived += hits
+
+        crowd = Crowd(loop, marker=b'42["new-message"', on_hits=count)
+        stack.callback(crowd.close)
+        crowd.open(desk.server.port, desk.listeners)
+        number = 0
+
+        def make(connection: int) -> bytes:
+            nonlocal number
+            number += 1
+            return desk.post(connection, number)
+
+        load = Load(loop, desk.server.port, connections, make)
+        stack.callback(load.close)
+
+        def drained() -> bool:
+            return arrived == (2 * number if desk.listeners else 0)
+
+        load.saturate(options.warm_up_s)
+        loop.until(drained, within_s=30, what="deliveries of the warm-up")
+        cpu, driver, before = desk.server.cpu_s(), time.process_time(), number
+        wall = load.saturate(options.seconds)
+        loop.until(drained, within_s=30, what="deliveries of all messages")
+        done = number - before
+        figures: dict[str, float] = {
+            "cpu_us_per_request": (desk.server.cpu_s() - cpu) / done * 1e6,
+            "requests_per_s": done / wall,
+            **latency(load.latencies),
+            "driver_busy": (time.process_time() - driver) / wall,
+        }
+        rate = done / wall / 2
+        load.schedule(options.seconds, rate)
+        loop.until(drained, within_s=30, what="deliveries of scheduled messages")
+        yield f"{connections} connections", {**figures, **_scheduled(load, rate)}
+
+
+def _scheduled(load: Load, rate: float) -> Figures:
+    return {"half_load_rate": rate, **latency(load.latencies, "half_load_")}
+
+
+def _desk(name: str, options: Options, connections: int) -> AbstractContextManager[Desk]:
+    users = [f"user-{number:05d}" for number in range(2 * connections)]
+    rosters = [users[first : first + 2] for first in range(0, len(users), 2)]
+    if name == GATEWAY:
+        return _gateway(options, rosters)
+    return _fastapi(name, options, rosters)
+
+
+@contextlib.contextmanager
+def _gateway(options: Options, rosters: list[list[str]]) -> Iterator[Desk]:
+    with platform(options) as backend:
+        rooms = backend.create_rooms(rosters)
+        senders = backend.tokens([roster[0] for roster in rosters])
+        others = backend.tokens([roster[1] for roster in rosters])
+        yield Desk(
+            backend.server,
+            lambda c, n: post_message(rooms[c], senders[c], rosters[c][0], n),
+            [socketio(json.dumps({"token": token}).encode()) for token in (*senders, *others)],
+        )
+
+
+@contextlib.contextmanager
+def _fastapi(name: str, options: Options, rosters: list[list[str]]) -> Iterator[Desk]:
+    folder = Path(mkdtemp(prefix="fastapi-", dir=options.scratch))
+    rooms = [str(uuid.uuid4()) for _ in rosters]
+    seed = folder / "rooms.json"
+    seed.write_text(json.dumps(dict(zip(rooms, rosters, strict=True))))
+    tokens = [session_token(roster[0]) for roster in rosters]
+    database = "stub" if name == "fastapi-stub" else str(folder / "peer.db")
+    with started(peers.PEERS[name], options, SECRET, str(seed), database) as server:
+        yield Desk(server, lambda c, n: post_message(rooms[c], tokens[c], rosters[c][0], n), [])
+
+
+def session_token(user_id: str) -> str:
+    """A token a FastAPI peer accepts, with the claims the gateway's own tokens have."""
+    now = int(time.time())
+    claims = {"sub": user_id, "tid": "bench", "iat": now, "exp": now + 86_400, "jti": str(uuid.uuid4())}
+    return jwt.encode(claims, SECRET, algorithm="HS256")

@@ -1,0 +1,83 @@
+"""The benches run, against the real gateway, and print what they promise: JSON and, last, one line to read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.report import Report
+
+ROOT = Path(__file__).parent.parent
+
+CASES = {
+    "fanout": (
+        [f"{sessions} sessions, {in_flight} in flight" for sessions in (1, 20) for in_flight in (1, 8)],
+        "cpu_us_per_delivery",
+    ),
+    "echo": (["5 connections, 1 in flight", "5 connections, 8 in flight"], "cpu_us_per_event"),
+    "post": (["5 connections"], "cpu_us_per_request"),
+    "rooms": (["5 connections"], "cpu_us_per_list"),
+    "idle": (["20 connections"], "server_rss_mb"),
+    "commit": (["1 writers", "5 writers"], "writes_per_s"),
+}
+
+
+def run_bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def report_of(stdout: str) -> tuple[dict[str, Any], str]:
+    body, _, line = stdout.rstrip("\n").rpartition("\n")
+    return json.loads(body), line
+
+
+@pytest.mark.parametrize("bench", CASES)
+def test_each_bench_measures_the_gateway_and_says_so_in_one_line(bench: str) -> None:
+    done = run_bench(bench, "--quick", "--peers", "none")
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    report, line = report_of(done.stdout)
+    cases, figure = CASES[bench]
+    assert list(report["results"]) == cases
+    assert all(report["results"][case]["gateway"][figure] > 0 for case in cases)
+    assert {"command", "commit", "machine", "parameters", "rounds"} <= report.keys()
+    assert report["skipped"] == []
+    assert line.startswith(f"{bench}, ")
+
+
+def test_a_commit_per_write_is_measured_beside_the_store() -> None:
+    report, line = report_of(run_bench("commit", "--quick").stdout)
+
+    assert report["gateway_times_better"]["5 writers"]["commit-per-write"]["writes_per_s"] > 0
+    assert "x commit-per-write" in line
+
+
+def test_a_peer_nobody_knows_is_refused_by_name() -> None:
+    done = run_bench("post", "--peers", "fastapy")
+
+    assert done.returncode != 0
+    assert "fastapy" in done.stderr
+
+
+def test_ratios_compare_within_a_round_and_say_how_many_times_better_the_gateway_is() -> None:
+    report = Report("fanout", "cpu_us_per_delivery", "µs")
+    for number, own, peer in ((1, 2.0, 8.0), (2, 4.0, 8.0), (3, 1.0, 9.0)):
+        report.add("case", "gateway", number, {"cpu_us_per_delivery": own, "sent_per_s": own})
+        report.add("case", "peer", number, {"cpu_us_per_delivery": peer, "sent_per_s": 1.0})
+
+    assert report.ratios("case") == {"peer": {"cpu_us_per_delivery": 4.0, "sent_per_s": 2.0}}
+
+
+def test_a_figure_that_is_missing_is_told_as_missing() -> None:
+    report = Report("post", "cpu_us_per_request", "µs")
+    report.add("case", "peer", 1, {"cpu_us_per_request": 5.0})
+    report.skip("gateway", "case", "it did not start")
+
+    assert "not measured" in report.line()
+    assert json.loads(report.to_json({}))["skipped"][0]["reason"] == "it did not start"
