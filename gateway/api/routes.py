@@ -135,7 +135,7 @@ class Api:
     """Answers every request below ``/v1``.
 
     Args:
-        routes: the table; tests may leave it, the gateway always does.
+        routes: the table; another one than ``ROUTES`` is for tests.
     """
 
     def __init__(self, services: Services, *, routes: Sequence[Route] = ROUTES) -> None:

@@ -50,7 +50,7 @@ class Users:
         if display_name is None and once is None:
             user = await self._store.user(tenant_id, user_id)
             if user is None:
-                raise NotFound("There is no such user; upsert it first.")
+                raise NotFound("There is no such user.")
             return user
         return await self._store.upsert_user(
             tenant_id, user_id, username=display_name, must_exist=True, once=once

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -144,9 +146,22 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    async with open_gateway(tmp_path) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
+    """A gateway that keeps its database in this directory; for tests that need several."""
     limits = Limits(send_message=Rate(per_s=1, burst=20), room_participants=50)
     clock, fanout = Clock(), Recorder()
-    async with open_store(tmp_path / "gateway.db", settings=StoreSettings(synchronous="normal")) as store:
+    # A millisecond for every write, so that nothing falls into the same one and order is never a tie.
+    milliseconds = count(1_800_000_000_000)
+    async with open_store(
+        directory / "gateway.db",
+        settings=StoreSettings(synchronous="normal"),
+        clock=lambda: next(milliseconds),
+    ) as store:
         authenticator = Authenticator(store=store, tokens=Tokens(), clock=clock)
         rosters = Rosters(store=store)
         services = Services(

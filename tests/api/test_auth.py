@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import apsw
 import jwt
 import msgspec
 import pytest
@@ -142,6 +145,18 @@ async def test_an_unchanged_tenant_leaves_remembered_tokens_as_they_are(gateway:
     before = await gateway.authenticator.verify(token)
     gateway.clock.now += 10
     assert await gateway.authenticator.verify(token) is before
+
+
+async def test_a_remembered_token_dies_with_the_secret_that_signed_it(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    token = await token_of(gateway)
+    await gateway.authenticator.verify(token)
+    with closing(apsw.Connection(str(tmp_path / "gateway.db"))) as database:
+        database.execute("UPDATE tenants SET signing_secret = randomblob(32)")
+    gateway.clock.now += 1
+    with pytest.raises(Unauthorized, match="not valid"):
+        await gateway.authenticator.verify(token)
 
 
 async def test_a_rotated_api_key_is_dead_within_a_second_and_at_once_where_it_was_rotated(

@@ -3,6 +3,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
 
 from gateway.api.examples import EXAMPLES
 from tests.api.conftest import Answer, Client, Gateway
@@ -67,6 +69,16 @@ class TestSend:
         again = await send(ann, room_id, "other words", clientMessageId="c1")
         assert (again.status, again.body) == (201, first.body)
         assert len(gateway.fanout.told) == 1
+
+    async def test_a_sender_who_hangs_up_has_sent_nevertheless(self, gateway: Gateway) -> None:
+        ann, room_id = await gateway.user("ann"), await gateway.room("ann", "bob")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send, ann, room_id, "before the line went dead")
+            await wait_all_tasks_blocked()  # the message is in a commit
+            nursery.cancel_scope.cancel()
+        await send(ann, room_id, "after")  # commits are in order: the first one is done by now
+        lines = [told.json["previewText"] for told in gateway.fanout.told]
+        assert lines == ["before the line went dead", "after"]
 
     async def test_two_senders_may_use_the_same_client_message_id(self, gateway: Gateway) -> None:
         ann, bob = await gateway.user("ann"), await gateway.user("bob")
@@ -213,10 +225,11 @@ class TestList:
 
     async def test_limits_are_clamped_and_foreign_cursors_refused(self, gateway: Gateway) -> None:
         ann, room_id = await gateway.user("ann"), await gateway.room("ann", "bob")
-        for _ in range(3):
-            await send(ann, room_id)
+        for _ in range(101):
+            await send(gateway.server, room_id, senderId="ann")
         path = f"/chat/rooms/{room_id}/messages"
-        assert len((await ann.get(f"{path}?limit=0")).json["messages"]) == 1
-        assert len((await ann.get(f"{path}?limit=1000")).json["messages"]) == 3
+        sizes = {"?limit=0": 1, "?limit=1000": 100, "": 50}
+        for query, size in sizes.items():
+            assert len((await ann.get(f"{path}{query}")).json["messages"]) == size
         for cursor in ("x", "%00", "e30", "A" * 1_000):
             assert (await ann.get(f"{path}?cursor={cursor}")).status == 400
