@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from tests.support.devices import Clients, Device, Transports
+from tests.support.engine import Peer
 from tests.support.node import NodeClients
 from tests.support.platform import Person, Platform
-from tests.support.process import Gateway
+from tests.support.process import Gateway, Process
 from tests.support.raw import Connection
 from tests.support.sio import PythonClients
 
 GRACE_S = 1.5  # long enough for a client to come back in on a loaded machine
 OUTBOX_BYTES = 262_144
+BRISK_PING_INTERVAL_MS, BRISK_PING_TIMEOUT_MS = 300, 200
+
+Peers: TypeAlias = dict[str, Peer]
+ENDPOINTS = ("engine.io echo", "socket.io echo", "gateway")
 
 
 def end(gateway: Gateway) -> None:
@@ -121,3 +128,87 @@ def connection(gateway: Gateway) -> Iterator[Connection]:
 def data(tmp_path: Path) -> Path:
     """Where a gateway of the test's own keeps its data."""
     return tmp_path / "data"
+
+
+def conformance(*arguments: str) -> Process:
+    """The conformance server, listening."""
+    process = Process(["-m", "tests.support.conformance", "--port", "0", *arguments])
+    try:
+        process.wait_for_line("listening on")
+    except BaseException:
+        process.kill()
+        raise
+    return process
+
+
+def endpoints(url: str, gateway: Platform, *, ping_interval_ms: int, ping_timeout_ms: int) -> Peers:
+    """The two echoes of a conformance server and a gateway, by name."""
+
+    def peer(url: str, path: str, connect: str) -> Peer:
+        return Peer(
+            url=url,
+            path=path,
+            connect=connect,
+            ping_interval_ms=ping_interval_ms,
+            ping_timeout_ms=ping_timeout_ms,
+        )
+
+    token = json.dumps(gateway.person("peer").auth)
+    return {
+        "engine.io echo": peer(url, "/engine.io/", ""),
+        "socket.io echo": peer(url, "/socket.io/", "40"),
+        "gateway": peer(gateway.url, "/socket.io/", f"40{token}"),
+    }
+
+
+@pytest.fixture(scope="session")
+def peers(platform: Platform) -> Iterator[Peers]:
+    """Everything that speaks Engine.IO, with the usual pings: none falls into a test."""
+    process = conformance("--ping-interval-ms", "25000", "--ping-timeout-ms", "20000")
+    url = process.wait_for_line(r"listening on (\S+)")[1]
+    yield endpoints(url, platform, ping_interval_ms=25_000, ping_timeout_ms=20_000)
+    process.kill()
+    assert "Traceback" not in process.output, process.output
+
+
+@pytest.fixture(scope="session")
+def brisk_peers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peers]:
+    """The same with pings every fraction of a second."""
+    pings = {"ping_interval_ms": BRISK_PING_INTERVAL_MS, "ping_timeout_ms": BRISK_PING_TIMEOUT_MS}
+    gateway = Gateway(tmp_path_factory.mktemp("brisk") / "data", settings={"socket": pings})
+    keys = gateway.create_tenant()
+    gateway.start()
+    platform = Platform(gateway.url, keys.api_key)
+    process = conformance(
+        *("--ping-interval-ms", str(BRISK_PING_INTERVAL_MS)),
+        *("--ping-timeout-ms", str(BRISK_PING_TIMEOUT_MS)),
+    )
+    url = process.wait_for_line(r"listening on (\S+)")[1]
+    yield endpoints(url, platform, **pings)
+    process.kill()
+    platform.close()
+    end(gateway)
+
+
+@pytest.fixture(params=ENDPOINTS)
+def peer(request: pytest.FixtureRequest, peers: Peers) -> Peer:
+    """Every endpoint that speaks Engine.IO, one after the other."""
+    return peers[request.param]
+
+
+@pytest.fixture(params=ENDPOINTS)
+def brisk_peer(request: pytest.FixtureRequest, brisk_peers: Peers) -> Peer:
+    """As ``peer``, with pings every fraction of a second."""
+    return brisk_peers[request.param]
+
+
+@pytest.fixture
+def echo(peers: Peers) -> Peer:
+    """The endpoint where Engine.IO is all there is."""
+    return peers["engine.io echo"]
+
+
+@pytest.fixture
+def brisk_echo(brisk_peers: Peers) -> Peer:
+    """As ``echo``, with pings every fraction of a second."""
+    return brisk_peers["engine.io echo"]

@@ -26,7 +26,7 @@ class Running:
     """A gateway of the test's own, with a backend."""
 
     def __init__(self, data: Path) -> None:
-        self.gateway = Gateway(data, settings={"": {"drain_s": DRAIN_S}})
+        self.gateway = Gateway(data, settings={"drain_s": DRAIN_S})
         keys = self.gateway.create_tenant()
         self.gateway.start()
         self.platform = Platform(self.gateway.url, keys.api_key)

@@ -58,7 +58,9 @@ class EngineEcho:
         self._outbox = session.outbox
 
     def message(self, data: str | bytes) -> None:
-        self._outbox.put(prepare_text(b"4" + data.encode()) if isinstance(data, str) else prepare_binary(data))
+        self._outbox.put(
+            prepare_text(b"4" + data.encode()) if isinstance(data, str) else prepare_binary(data)
+        )
 
     def closed(self, reason: str) -> None:
         pass  # nothing is kept
@@ -205,7 +207,9 @@ async def serve(arguments: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--port", type=int, default=3000)
     parser.add_argument("--ping-interval-ms", type=int, default=300)
     parser.add_argument("--ping-timeout-ms", type=int, default=200)

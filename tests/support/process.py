@@ -130,10 +130,10 @@ class Gateway:
 
     Args:
         data: its data folder.
-        settings: sections of its configuration file; top-level keys under ``""``.
+        settings: its configuration file: keys, and sections of them.
     """
 
-    def __init__(self, data: Path, *, settings: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def __init__(self, data: Path, *, settings: Mapping[str, Any] | None = None) -> None:
         self.data = data
         self.port = 0
         self.url = ""
@@ -203,5 +203,5 @@ def toml(settings: Mapping[str, Any], prefix: str = "") -> str:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             path = f"{prefix}.{name}".strip(".")
-            tables.append(f"{f'[{path}]' if path else ''}\n{toml(value, path)}")
+            tables.append(f"[{path}]\n{toml(value, path)}")
     return "\n".join([*plain, *tables]) + "\n"

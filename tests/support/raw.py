@@ -70,6 +70,10 @@ class Connection:
             raise
         self._received = b""
 
+    def __del__(self) -> None:
+        # A test that failed before its close() has one thing to say, and it is not that.
+        self._socket.close()
+
     def close(self) -> None:
         self._socket.close()
 
