@@ -25,7 +25,7 @@ from gateway.net.ports import Refused
 from gateway.net.socketio import Socket
 from gateway.records import Roster
 from gateway.wire.prepared import prepare_event
-from gateway.wire.socketio import Packet, encode_ack
+from gateway.wire.socketio import Packet
 
 TYPING_ROOMS = 32
 """Bound on the rooms one connection may be typing in at once; people type in one."""
@@ -137,14 +137,14 @@ class ChatSockets:
         if packet.id is None:
             return waiting
         if waiting is None:
-            socket.send(encode_ack(packet.id))
+            socket.ack(packet.id)
             return None
         return self._then_ack(waiting, socket, packet.id)
 
     @staticmethod
     async def _then_ack(waiting: Coroutine[Any, Any, None], socket: Socket, ack_id: int) -> None:
         await waiting
-        socket.send(encode_ack(ack_id))
+        socket.ack(ack_id)
 
     def _refuse(self, session: Session, message: str) -> None:
         self._fanout.to_session(session, "error", encode({"message": message}))
@@ -256,6 +256,8 @@ class ChatSockets:
     def _tell_typing(
         self, session: Session, room_id: str, user_ids: tuple[str, ...], *, is_typing: bool
     ) -> None:
+        if len(user_ids) == 1:
+            return  # alone in the room
         payload = encode({"roomId": room_id, "userId": session.user_id, "isTyping": is_typing})
         self._fanout.to_users(
             session.tenant_id, user_ids, "typing", payload, but=session.user_id, transient=is_typing

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 from gateway.wire.prepared import Prepared, prepare_event
 
@@ -49,8 +50,7 @@ class Fanout:
             for session in sessions:
                 session.outbox.put_transient(prepared)
         else:
-            for session in sessions:
-                session.outbox.put(prepared)
+            Outbox.put_all([session.outbox for session in sessions], prepared)
 
     def to_present(self, room_id: str, event: str, payload: bytes, *, but: Session | None = None) -> None:
         """Tell the sessions that have this room open."""

@@ -14,6 +14,7 @@ import trio
 
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.hub import Hub
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Timer, Wheel
 from gateway.wire.prepared import Prepared, join, prepare_event
@@ -139,8 +140,7 @@ class Presence:
             deltas = join(
                 [_delta("tenant-presence", user_id, online=online) for user_id, online in users.items()]
             )
-            for session in sessions:
-                session.outbox.put(deltas)
+            Outbox.put_all([session.outbox for session in sessions], deltas)
 
     async def _tell_contacts(self, tenant_id: str, users: dict[str, bool], max_room: int) -> None:
         for user_id, online in users.items():

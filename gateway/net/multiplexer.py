@@ -22,6 +22,7 @@ from gateway.net.links import Link
 from gateway.net.poller import READ, WRITE, open_poller
 from gateway.net.ports import Receiver
 from gateway.wire.frames import FrameReader
+from gateway.wire.prepared import Prepared
 
 BATCH = 256
 """Sockets handled before the loop yields: about a millisecond of work."""
@@ -116,7 +117,7 @@ class Multiplexed(Link):
             return
         outbox = self.outbox
         if outbox.queue:
-            data = self.wire_bytes(outbox.queue)
+            data = self._multiplexer.wire_bytes(self, outbox.queue)
             outbox.queue.clear()
             outbox.size = len(data)
             if not self._send(data):
@@ -161,6 +162,8 @@ class Multiplexer:
         self._close_s = close_s
         self._links: dict[int, Multiplexed] = {}
         self._marked: list[Multiplexed] = []  # links whose outbox has something; bound: one entry per link
+        self._joined_items: list[Prepared] = []
+        self._joined = b""
         self._writer: trio.lowlevel.Task | None = None  # parked
         self._reading = False
         self._emptied = trio.Event()
@@ -192,10 +195,19 @@ class Multiplexer:
         )
         self._links[sock.fileno()] = link
         self.poller.add(sock.fileno(), READ)
-        receiver.attached(link)
-        if early:
-            link.received(early)
+        try:
+            receiver.attached(link)
+            if early:
+                link.received(early)
+        except Exception:
+            self._broken(link)
         return link
+
+    @staticmethod
+    def _broken(link: Multiplexed) -> None:
+        # The one boundary of multiplexed links: a bug in one connection ends that connection.
+        log.exception("connection ended by an unexpected error")
+        link.abort("internal error")
 
     @property
     def count(self) -> int:
@@ -213,6 +225,15 @@ class Multiplexer:
         while self._links:
             self._emptied = trio.Event()
             await self._emptied.wait()
+
+    def wire_bytes(self, link: Multiplexed, items: list[Prepared]) -> bytes:
+        """``link.wire_bytes(items)``, joined once for all who have the same packets queued, as a crowded room has."""
+        if len(items) == 1 or link.deflate:
+            return link.wire_bytes(items)
+        if items != self._joined_items:
+            self._joined_items = items.copy()
+            self._joined = link.wire_bytes(items)
+        return self._joined
 
     def mark(self, link: Multiplexed) -> None:
         """This link has something to write: it will be, at the end of the tick."""
@@ -250,16 +271,14 @@ class Multiplexer:
                         if event & ~WRITE:
                             link.readable()
                     except Exception:
-                        # The one boundary of multiplexed links: a bug in one connection ends that connection.
-                        log.exception("connection ended by an unexpected error")
-                        link.abort("internal error")
+                        self._broken(link)
                 self._reading = False
                 # Answers to this batch go out without waking the writer.
                 self._flush(BATCH)
                 if self._marked and self._writer is not None:
                     task, self._writer = self._writer, None
                     trio.lowlevel.reschedule(task)
-                await trio.lowlevel.cancel_shielded_checkpoint()
+                await trio.lowlevel.checkpoint()
 
     async def _write(self) -> None:
         while True:
@@ -268,7 +287,7 @@ class Multiplexer:
                 await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
             self._flush(BATCH)
             if self._marked:
-                await trio.lowlevel.cancel_shielded_checkpoint()
+                await trio.lowlevel.checkpoint()
 
     def _abort_wait(self, _: object) -> trio.lowlevel.Abort:
         self._writer = None
@@ -284,8 +303,7 @@ class Multiplexer:
             try:
                 link.flush()
             except Exception:
-                log.exception("connection ended by an unexpected error")
-                link.abort("internal error")
+                self._broken(link)
 
     def statistics(self) -> dict[str, int]:
         return {"links": len(self._links), "marked": len(self._marked)}

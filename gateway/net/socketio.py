@@ -19,6 +19,7 @@ from gateway.wire.socketio import (
     DISCONNECT,
     EVENT,
     Packet,
+    encode_ack,
     encode_connect,
     encode_connect_error,
     encode_disconnect,
@@ -64,6 +65,10 @@ class Socket:
         outbox.put(prepare_text(b"4" + packet))
         for data in attachments:
             outbox.put(prepare_binary(data))
+
+    def ack(self, ack_id: int) -> None:
+        """Acknowledge an event, without arguments."""
+        self.send(encode_ack(ack_id, namespace=self.namespace))
 
     def disconnect(self) -> None:
         """Leave the namespace for the client: it is told, and does not come back by itself."""

@@ -69,11 +69,11 @@ class Streamed(Link):
         Args:
             early: what the client has sent behind its handshake.
         """
-        self.receiver.attached(self)
-        if early:
-            self.received(early)
         try:
+            self.receiver.attached(self)
             with self._done:
+                if early:
+                    self.received(early)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._write)
                     await self._read()
@@ -94,11 +94,10 @@ class Streamed(Link):
             self.received(bytes(data))
 
     async def _write(self) -> None:
-        outbox = self.outbox
         while True:
             await self._wakeup.wait()
             self._wakeup = trio.Event()
-            outbox = self.outbox
+            outbox = self.outbox  # an upgrade changes it
             while items := outbox.take():
                 data = self.wire_bytes(items)
                 outbox.size = len(data)

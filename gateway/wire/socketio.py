@@ -92,9 +92,14 @@ def decode(text: str) -> Packet:
         ProtocolError: ``unknown_packet_type``, ``bad_attachments``, ``bad_ack_id``, ``bad_json``,
             ``too_deep``, ``bad_payload``, ``bad_event`` (no name) or ``reserved_event``.
     """
-    # Nearly every packet of a client: an event on the root namespace that asks for no ack.
-    if text[:2] == "2[":
-        return Packet(EVENT, _event(_json(text[1:])))
+    # Nearly every packet of a client: an event on the root namespace, with an ack id or without.
+    if text[:1] == "2":
+        start = text.find("[")
+        digits = text[1:start]
+        if start > 0 and not digits:
+            return Packet(EVENT, _event(_json(text[1:])))
+        if start > 0 and digits.isascii() and digits.isdigit():
+            return Packet(EVENT, _event(_json(text[start:])), "/", _ack_id(digits))
     head = _HEAD.match(text)
     if head is None:
         raise ProtocolError("unknown_packet_type")
@@ -243,6 +248,8 @@ def encode_event(name: str, *args: bytes, namespace: str = "/", ack_id: int | No
 
 def encode_ack(ack_id: int, *args: bytes, namespace: str = "/") -> bytes:
     """The acknowledgment of the event with that id; each of ``args`` is one JSON value."""
+    if namespace == "/":
+        return b"3%d[%b]" % (ack_id, b",".join(args))
     return _head(ACK, namespace, ack_id) + b"[" + b",".join(args) + b"]"
 
 
