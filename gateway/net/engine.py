@@ -61,6 +61,7 @@ class EngineSession:
         upper: who gets the messages; set right after construction.
         poll_wakeup: there while a poll waits; set to let it answer (see polling.py).
         poll_paused: there while a POST must wait before its next packet is taken.
+        probes: WebSockets open that might take the session over.
         parse_failed: the session was closed for a packet that made no sense.
     """
 
@@ -73,6 +74,7 @@ class EngineSession:
         "parse_failed",
         "poll_paused",
         "poll_wakeup",
+        "probes",
         "sid",
         "state",
         "upper",
@@ -87,6 +89,7 @@ class EngineSession:
         self.poll_wakeup: trio.Event | None = None
         self.poll_paused: trio.Event | None = None
         self.parse_failed = False
+        self.probes = 0
         self._sessions = sessions
         self._link: Link | None = None
         self._pong_due = math.inf
@@ -292,7 +295,7 @@ class Probe:
     that has moved meanwhile, or ``upgrade_s`` without a ``5``, ends this link and leaves the session alone.
     """
 
-    __slots__ = ("_deadline", "_link", "_session", "_wheel", "outbox")
+    __slots__ = ("_deadline", "_link", "_probing", "_session", "_wheel", "outbox")
 
     UPGRADE_S = 10.0
     """Socket.IO's own upgradeTimeout."""
@@ -302,9 +305,11 @@ class Probe:
         self._session = session
         self._wheel = wheel
         self._link: Link | None = None
+        self._probing = False
 
     def attached(self, link: Link) -> None:
         self._link = link
+        self._session.probes += 1
         self.outbox.carrier = link
         self._deadline = self._wheel.after(self.UPGRADE_S, lambda: link.close(1000, "upgrade timeout"))
         if self._session.state is not State.POLLING:
@@ -316,8 +321,10 @@ class Probe:
         if packet == "2probe" and session.state is State.POLLING:
             self.outbox.put(prepare_text(b"3probe"))
             session.probed()
-        elif packet == "5" and session.state is State.PROBING:
+            self._probing = True
+        elif packet == "5" and self._probing and session.state is State.PROBING:
             self._deadline.cancel()
+            session.probes -= 1
             queued = self.outbox.take()
             link.receiver = session
             link.outbox = session.outbox
@@ -332,7 +339,9 @@ class Probe:
 
     def lost(self, reason: str) -> None:
         self._deadline.cancel()
-        self._session.unprobed()
+        self._session.probes -= 1
+        if self._probing:
+            self._session.unprobed()
 
     def overflow(self) -> None:
         link = self._link

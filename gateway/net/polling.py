@@ -82,6 +82,13 @@ class EngineEndpoint:
         return _bad_request(3, "Bad request")
 
     async def _poll(self, session: EngineSession) -> Response:
+        if session.probes:
+            # The WebSocket may have brought the end of polling before this request came, and not been read yet; two turns
+            # of the loop and it has.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
+            if session.upgraded:
+                return _bad_request(3, "The session has been upgraded")
         if session.poll_wakeup is not None:
             # Two at once: the first is let go with a close packet, this one is refused, the session is over.
             session.close("overlapping polls")
