@@ -51,6 +51,7 @@ def _parse(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
     except ValueError:  # of the alphabet, the padding or the characters behind it
         position = ""
     found = form.fullmatch(position)
-    if found is None:
+    # Decoding skips what is not of the alphabet; only what we would give out ourselves is one of ours.
+    if found is None or _opaque(position) != cursor:
         raise InvalidRequest("The cursor is not one that this server has given.", code="bad_cursor")
     return found.groups()
