@@ -15,7 +15,7 @@ import jwt
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import BaseModel
 from sqlalchemy import ForeignKey, Index, create_engine, func, select
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
 from bench.peers.serving import serve
 
@@ -98,6 +98,8 @@ def application(secret: str, database: Path, rooms: dict[str, list[str]], messag
         with Session(engine) as session:
             yield session
 
+    newest = aliased(StoredMessage)
+
     def list_rooms(
         user_id: Annotated[str, Depends(caller)], session: Annotated[Session, Depends(db)], limit: int = 50
     ) -> RoomPage:
@@ -111,9 +113,9 @@ def application(secret: str, database: Path, rooms: dict[str, list[str]], messag
             .scalar_subquery()
         )
         query = (
-            select(Room, Participant, StoredMessage, unread)
+            select(Room, Participant, newest, unread)
             .join(Participant, Participant.room_id == Room.id)
-            .outerjoin(StoredMessage, StoredMessage.id == Room.last_message_id)
+            .outerjoin(newest, newest.id == Room.last_message_id)
             .where(Participant.user_id == user_id)
             .order_by(Room.last_at.desc(), Room.id)
             .limit(limit)
