@@ -205,7 +205,7 @@ def test_who_was_not_typing_is_not_said_to_have_stopped(platform: Platform, devi
     join(of_bob, bob, room.id)
     join(of_ann, ann, room.id)
     start_typing(of_ann, ann, room.id)
-    of_ann.emit("typing", {"roomId": room.id, "userId": ann.id, "isTyping": False})
+    of_ann.call("typing", {"roomId": room.id, "userId": ann.id, "isTyping": False})
 
     of_ann.close()
 

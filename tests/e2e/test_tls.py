@@ -31,16 +31,19 @@ class Secured:
         certificate.private_key_pem.write_to_path(key)
         self.ca = str(folder / "ca.pem")
         authority.cert_pem.write_to_path(self.ca)
-        self.context = ssl.create_default_context(cafile=self.ca)
         self.gateway = Gateway(
             folder / "data", settings={"tls": {"certificate": str(chain), "key": str(key)}}
         )
         keys = self.gateway.create_tenant()
         self.gateway.start()
-        self.platform = Platform(self.gateway.url, keys.api_key, verify=self.context)
+        self.platform = Platform(self.gateway.url, keys.api_key, verify=self.trust())
+
+    def trust(self) -> ssl.SSLContext:
+        """A context for one client; HTTP clients write into theirs what they would negotiate."""
+        return ssl.create_default_context(cafile=self.ca)
 
     def connect(self) -> Connection:
-        return Connection(self.gateway.url, tls=self.context)
+        return Connection(self.gateway.url, tls=self.trust())
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +102,11 @@ def test_http_2_is_negotiated_and_serves_pages_and_the_api_alike(secured: Secure
     ann = secured.platform.person("ann")
     room = secured.platform.room(ann)
     with httpx2.Client(
-        base_url=secured.gateway.url, http2=True, verify=secured.context, trust_env=False, timeout=PATIENCE_S
+        base_url=secured.gateway.url,
+        http2=True,
+        verify=secured.trust(),
+        trust_env=False,
+        timeout=PATIENCE_S,
     ) as client:
         bearer = {"Authorization": f"Bearer {ann.token}"}
         sent = client.post(

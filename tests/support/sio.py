@@ -20,6 +20,7 @@ class PythonDevice:
         self.refusal: Any = None
         self._namespace = namespace
         self._http = requests.Session()
+        self._http.trust_env = False  # neither the machine's proxies nor its certificates
         options: dict[str, Any] = {}
         if ca is not None:
             self._http.verify = ca
