@@ -1,0 +1,61 @@
+"""What most of these tests stand on: a running wheel and a running multiplexer, on a clock that moves by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from gateway.delivery.timers import Wheel
+from gateway.net.mailboxes import Workers
+from gateway.net.multiplexer import Multiplexer
+from tests.net.clock import let_time_jump
+from tests.net.engines import Engine
+from tests.net.fakes import Adopter, Pairs
+
+CLOSE_S = 2.0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    let_time_jump(items, Path(__file__).parent)
+
+
+@pytest.fixture
+async def wheel(nursery: trio.Nursery) -> Wheel:
+    wheel = Wheel()
+    nursery.start_soon(wheel.run)
+    return wheel
+
+
+@pytest.fixture
+async def multiplexer(nursery: trio.Nursery, wheel: Wheel) -> Multiplexer:
+    multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S)
+    await nursery.start(multiplexer.run)
+    return multiplexer
+
+
+@pytest.fixture
+async def workers(nursery: trio.Nursery) -> Workers:
+    workers = Workers()
+    await nursery.start(workers.run)
+    return workers
+
+
+@pytest.fixture
+def pairs() -> Iterator[Pairs]:
+    pairs = Pairs()
+    yield pairs
+    pairs.close()
+
+
+@pytest.fixture
+def adopt(multiplexer: Multiplexer, pairs: Pairs) -> Adopter:
+    return Adopter(multiplexer, pairs)
+
+
+@pytest.fixture
+def engine(wheel: Wheel, adopt: Adopter, nursery: trio.Nursery) -> Engine:
+    return Engine(wheel, adopt, nursery)
