@@ -1,0 +1,123 @@
+"""A node's delivery without a network: sessions are connected by hand and say what they have been told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import trio
+
+from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.fanout import Fanout
+from gateway.delivery.hub import Hub
+from gateway.delivery.outbox import Outbox
+from gateway.delivery.presence import Policy, Presence
+from gateway.delivery.session import Session
+from gateway.delivery.timers import Wheel
+from tests.net.clock import let_time_jump
+
+GRACE_S = 4.0
+TENANT = "acme"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # The bus may be a real server, which knows nothing of our clock.
+    let_time_jump((item for item in items if "bus" not in item.path.name), Path(__file__).parent)
+
+
+class Owner:
+    """Counts how often it is told that its outbox has overflown."""
+
+    def __init__(self) -> None:
+        self.overflows = 0
+
+    def overflow(self) -> None:
+        self.overflows += 1
+
+
+def session(user_id: str, *, tenant_id: str = TENANT, limit_bytes: int = 1_000_000) -> Session:
+    return Session(tenant_id=tenant_id, user_id=user_id, jti="token", outbox=Outbox(limit_bytes, Owner()))
+
+
+def told(session: Session) -> list[tuple[str, Any]]:
+    """The events that have been queued for a session since the last look, with their payloads."""
+    events = []
+    for item in session.outbox.take():
+        for packet in item.packet.split(b"\x1e"):
+            assert packet.startswith(b"42")
+            name, payload = msgspec.json.decode(packet[2:])
+            events.append((name, payload))
+    session.outbox.size = 0
+    return events
+
+
+class Contacts:
+    """Who shares a room with whom.
+
+    Attributes:
+        pairs: contacts, either way round.
+        broken: the next question fails.
+    """
+
+    def __init__(self) -> None:
+        self.pairs: set[frozenset[str]] = set()
+        self.broken = False
+
+    def meet(self, *user_ids: str) -> None:
+        self.pairs |= {frozenset((one, other)) for one in user_ids for other in user_ids if one != other}
+
+    async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]:
+        await trio.lowlevel.checkpoint()
+        if self.broken:
+            self.broken = False
+            raise OSError("the store is away")
+        return frozenset(other for pair in self.pairs if user_id in pair for other in pair - {user_id})
+
+
+class Node:
+    """Hub, fan-out and presence on one wheel."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.wheel = Wheel()
+        self.hub = Hub()
+        self.contacts = Contacts()
+        self.policy = Policy("tenant", 2_000)
+        self.fanout = Fanout(hub=self.hub, bus=Exchange().node())
+        self.presence = Presence(
+            hub=self.hub,
+            fanout=self.fanout,
+            wheel=self.wheel,
+            contacts=self.contacts,
+            policy_of=self._policy_of,
+            grace_s=GRACE_S,
+        )
+        nursery.start_soon(self.wheel.run)
+        nursery.start_soon(self.presence.run)
+
+    async def _policy_of(self, tenant_id: str) -> Policy:
+        await trio.lowlevel.checkpoint()
+        return self.policy
+
+    def connect(self, user_id: str, *, tenant_id: str = TENANT) -> Session:
+        device = session(user_id, tenant_id=tenant_id)
+        self.hub.add(device)
+        self.presence.arrived(device)
+        return device
+
+    def disconnect(self, device: Session) -> None:
+        self.presence.dropped(device)
+        self.presence.departed(device, last=self.hub.remove(device))
+
+    async def snapshot(self, user_id: str) -> set[str]:
+        answer = msgspec.json.decode(await self.presence.snapshot(TENANT, user_id))
+        ids: list[str] = answer["onlineUserIds"]
+        assert len(ids) == len(set(ids))
+        return set(ids)
+
+
+@pytest.fixture
+async def node(nursery: trio.Nursery) -> Node:
+    return Node(nursery)
