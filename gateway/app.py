@@ -57,9 +57,6 @@ from gateway.store.ports import Store, TenantKeys
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
 
-DATABASE = "gateway.db"
-"""Name of the SQLite file in the data folder."""
-
 SOCKET_PATH = "/socket.io/"
 FRAGMENTS = 1_024
 """Most frames of one WebSocket message. Real clients send one."""
@@ -257,7 +254,7 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
     listeners = listen(config.host, config.port)
     try:
         config.data.mkdir(parents=True, exist_ok=True)
-        async with open_store(config.data / DATABASE, settings=config.store) as store:
+        async with open_store(config.database, settings=config.store) as store:
             first = None if await store.tenants() else await store.create_tenant("default")
             node = Node(config, store)
             port = listeners[0].getsockname()[1]

@@ -130,8 +130,11 @@ class Authenticator:
             raise Unauthorized("Unauthorized: the Authorization header must carry a Bearer token.")
         return await self.verify(token.strip())
 
-    async def verify(self, token: str) -> Caller:
+    async def verify(self, token: str, *, remember: bool = True) -> Caller:
         """The user of a session token.
+
+        Args:
+            remember: keep the verdict for the next request. A socket shows its token once.
 
         Raises:
             Unauthorized: the token is malformed, forged, expired, or signed before its tenant's keys were
@@ -139,7 +142,8 @@ class Authenticator:
         """
         caller = self._verified.get(token)
         if caller is None:
-            return await self._verify_anew(token)
+            caller = await self._verify_anew(token)
+            return self._remember(token, caller) if remember else caller
         now = self._clock()
         if caller.expires_at is not None and caller.expires_at <= now:
             del self._verified[token]
@@ -150,7 +154,7 @@ class Authenticator:
         # Forgotten before it is judged again: two requests may be here at once.
         self._verified.pop(token, None)
         if tenant is None or tenant.signing_secret != caller.tenant.signing_secret:
-            return await self._verify_anew(token)
+            return self._remember(token, await self._verify_anew(token))
         return self._remember(token, msgspec.structs.replace(caller, tenant=tenant))
 
     def mint(self, tenant: Tenant, user_id: str, *, expires_in_s: int | None = None) -> Session:
@@ -197,10 +201,7 @@ class Authenticator:
             raise invalid
         if claims.exp <= now:
             raise Unauthorized("Unauthorized: the session token has expired.")
-        return self._remember(
-            token,
-            Caller(tenant=tenant, user_id=claims.sub, jti=claims.jti, expires_at=claims.exp, token=token),
-        )
+        return Caller(tenant=tenant, user_id=claims.sub, jti=claims.jti, expires_at=claims.exp, token=token)
 
     def _remember(self, token: str, caller: Caller) -> Caller:
         _make_room(self._verified, self._remembered)

@@ -85,7 +85,7 @@ class ChatSockets:
         if not isinstance(token, str) or not token:
             raise Refused("Unauthorized: connect with a session token in auth.token.")
         try:
-            caller = await self._authenticator.verify(token)
+            caller = await self._authenticator.verify(token, remember=False)
         except Unauthorized as error:
             raise Refused(error.message) from error
         assert caller.user_id is not None
@@ -101,7 +101,7 @@ class ChatSockets:
             socket.state = session
             self._hub.add(session)
             self._presence.arrived(session)
-            session.expiry = self._wheel.after(left_s, lambda: self._expire(socket))
+            session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
             session.outbox.put(prepare_event("tenant-presence-snapshot", online))
 
         return welcome

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Literal, Protocol
 
 import msgspec
+import structlog
 import trio
 
 from gateway.delivery.fanout import Fanout
@@ -24,6 +25,8 @@ BEAT_S = 0.02
 viewer some writes rather than n."""
 
 encode = msgspec.json.encode
+
+log = structlog.get_logger(__name__)
 
 
 class Contacts(Protocol):
@@ -93,7 +96,7 @@ class Presence:
         if not last:
             return
         key = (session.tenant_id, session.user_id)
-        self._leaving[key] = self._wheel.after(self._grace_s, lambda: self._gone(*key))
+        self._leaving[key] = self._wheel.after(self._grace_s, self._gone, *key)
 
     def _gone(self, tenant_id: str, user_id: str) -> None:
         del self._leaving[tenant_id, user_id]
@@ -128,11 +131,19 @@ class Presence:
             self._beat = trio.Event()
             changed, self._changed = self._changed, {}
             for tenant_id, users in changed.items():
-                policy = await self._policy_of(tenant_id)
-                if self._is_tenant_wide(tenant_id, policy):
-                    self._tell_all(tenant_id, users)
-                else:
-                    await self._tell_contacts(tenant_id, users, policy.tenant_limit)
+                try:
+                    await self._tell(tenant_id, users)
+                except Exception:
+                    # The one boundary of presence: a store that is away for a moment must not end it. The deltas are
+                    # lost; viewers are right again with their next snapshot.
+                    log.exception("presence not told", tenant_id=tenant_id)
+
+    async def _tell(self, tenant_id: str, users: dict[str, bool]) -> None:
+        policy = await self._policy_of(tenant_id)
+        if self._is_tenant_wide(tenant_id, policy):
+            self._tell_all(tenant_id, users)
+        else:
+            await self._tell_contacts(tenant_id, users, policy.tenant_limit)
 
     def _tell_all(self, tenant_id: str, users: dict[str, bool]) -> None:
         sessions = [s for mine in self._hub.users(tenant_id).values() for s in mine]
@@ -182,7 +193,7 @@ class Presence:
         if room_id is None or not self._hub.leave(session):
             return
         user_id = session.user_id
-        timer = self._wheel.after(self._grace_s, lambda: self._room_gone(room_id, user_id))
+        timer = self._wheel.after(self._grace_s, self._room_gone, room_id, user_id)
         self._room_leaving.setdefault(room_id, {})[user_id] = timer
 
     def _room_gone(self, room_id: str, user_id: str) -> None:

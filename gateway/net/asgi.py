@@ -8,6 +8,7 @@ and back. A connection that speaks HTTP/2 (TLS, ALPN) is Hypercorn's to its end.
 from __future__ import annotations
 
 import contextlib
+import re
 from typing import Any
 
 import trio
@@ -23,6 +24,8 @@ from hypercorn.utils import wrap_app
 
 from gateway.config import Http
 from gateway.net.http import Head, HttpConnection
+
+_EXPECT = re.compile(rb"\r\nexpect:[^\r\n]*", re.IGNORECASE)
 
 
 class Borrowed:
@@ -147,7 +150,11 @@ class Web:
             first, rest = head.raw + connection.take_buffer(), True
         else:
             # With the whole body at hand Hypercorn can recycle the connection however early the app answers.
-            first, rest = head.raw + await connection.body(head, self._body_bytes), False
+            body = await connection.body(head, self._body_bytes)
+            first, rest = (
+                _EXPECT.sub(b"", head.raw) + body,
+                False,
+            )  # a 100 has been sent, if one was asked for
         borrowed = Borrowed(connection, first, rest=rest, write_s=self._write_s)
         await self._run(borrowed)
         return not borrowed.closed

@@ -25,7 +25,7 @@ import structlog
 import trio
 
 from gateway.delivery.outbox import Outbox
-from gateway.delivery.timers import Wheel
+from gateway.delivery.timers import Timer, Wheel
 from gateway.net.links import Link
 from gateway.net.ports import MessageReceiver
 from gateway.wire.engineio import open_packet
@@ -94,7 +94,7 @@ class EngineSession:
         self._link: Link | None = None
         self._pong_due = math.inf
         settings = sessions.settings
-        self._timer = sessions.wheel.after(settings.ping_interval_ms / 1000, self._ping)
+        self._timer = sessions.wheel.after(settings.ping_interval_ms / 1000, EngineSession._ping, self)
         upgrades = ("websocket",) if state is State.POLLING else ()
         self.outbox.put(
             prepare_text(
@@ -164,6 +164,8 @@ class EngineSession:
         self.outbox.carrier = link
         if self.poll_wakeup is not None:
             self.poll_wakeup.set()
+        if self.poll_paused is not None:
+            link.pause()
         if self.outbox.queue:
             link.wake()
 
@@ -305,13 +307,14 @@ class Probe:
         self._session = session
         self._wheel = wheel
         self._link: Link | None = None
+        self._deadline: Timer | None = None
         self._probing = False
 
     def attached(self, link: Link) -> None:
         self._link = link
         self._session.probes += 1
         self.outbox.carrier = link
-        self._deadline = self._wheel.after(self.UPGRADE_S, lambda: link.close(1000, "upgrade timeout"))
+        self._deadline = self._wheel.after(self.UPGRADE_S, link.close, 1000, "upgrade timeout")
         if self._session.state is not State.POLLING:
             link.close(1000, "already upgraded")
 
@@ -323,8 +326,7 @@ class Probe:
             session.probed()
             self._probing = True
         elif packet == "5" and self._probing and session.state is State.PROBING:
-            self._deadline.cancel()
-            session.probes -= 1
+            self._withdraw()
             queued = self.outbox.take()
             link.receiver = session
             link.outbox = session.outbox
@@ -338,12 +340,18 @@ class Probe:
         self._link.close(1003, "parse error")
 
     def lost(self, reason: str) -> None:
-        self._deadline.cancel()
-        self._session.probes -= 1
+        if self._deadline is None:
+            return  # the handshake came to nothing
+        self._withdraw()
         if self._probing:
             self._session.unprobed()
+
+    def _withdraw(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._session.probes -= 1
 
     def overflow(self) -> None:
         link = self._link
         assert link is not None
-        self._wheel.after(0, lambda: link.abort("slow consumer"))
+        self._wheel.after(0, link.abort, "slow consumer")

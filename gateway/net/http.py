@@ -99,17 +99,17 @@ def parse_head(raw: bytes) -> Head:
             raise Malformed(400, "Malformed request target.") from error
         target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
     path, _, query = target.decode("latin-1").partition("?")
-    upgrade = headers.get("upgrade")
+    upgrade = headers.get("upgrade", "")
+    connection = headers.get("connection", "").lower()
     return Head(
         parser.get_method().decode(),
         path,
         query,
         headers,
         None if "transfer-encoding" in headers else int(headers.get("content-length", 0)),
-        upgrade is not None
-        and upgrade.lower() == "websocket"
-        and "upgrade" in headers.get("connection", "").lower(),
-        parser.should_keep_alive() or upgrade is not None,
+        upgrade.lower() == "websocket" and "upgrade" in connection,
+        # Not llhttp's own word: it has forgotten by now what a request without a body said.
+        "close" not in connection and (version != "1.0" or "keep-alive" in connection),
         version,
         raw,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import structlog
 import trio
@@ -18,29 +18,38 @@ Job: TypeAlias = Callable[[], Coroutine[Any, Any, None] | None]
 log = structlog.get_logger(__name__)
 
 
+class Owner(Protocol):
+    """The client a mailbox belongs to."""
+
+    def pause(self) -> None:
+        """Too much waits: do not read this client."""
+        ...
+
+    def resume(self) -> None: ...
+    def drained(self) -> None:
+        """Everything is done: the mailbox can be thrown away."""
+        ...
+
+
 class Mailbox:
-    """The jobs of one client that have not been done.
+    """The jobs of one client that have not been done. It lives while there are any.
 
     Queue: jobs; unit: events; bound: ``limit``; overflow: the client is not read until half of them are done.
     """
 
-    __slots__ = ("_full", "_jobs", "_pause", "_resume", "limit")
+    __slots__ = ("_full", "_jobs", "_limit", "_owner")
 
-    def __init__(self, *, limit: int, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        self.limit = limit
+    def __init__(self, *, limit: int, owner: Owner) -> None:
+        self._limit = limit
+        self._owner = owner
         self._jobs: deque[Job] = deque()
-        self._pause = pause
-        self._resume = resume
         self._full = False
-
-    def __len__(self) -> int:
-        return len(self._jobs)
 
     def put(self, job: Job) -> None:
         self._jobs.append(job)
-        if len(self._jobs) >= self.limit and not self._full:
+        if len(self._jobs) >= self._limit and not self._full:
             self._full = True
-            self._pause()
+            self._owner.pause()
 
     def clear(self) -> None:
         """The client is gone: what it still wanted is not done."""
@@ -55,9 +64,10 @@ class Mailbox:
                 await waiting
             if jobs:  # empty when the client has gone meanwhile
                 jobs.popleft()
-            if self._full and len(jobs) <= self.limit // 2:
+            if self._full and len(jobs) <= self._limit // 2:
                 self._full = False
-                self._resume()
+                self._owner.resume()
+        self._owner.drained()
 
 
 class Workers:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from gateway.delivery.timers import Wheel
+from gateway.delivery.timers import Timer, Wheel
 from gateway.net.engine import EngineSession
 from gateway.net.mailboxes import Mailbox, Workers
 from gateway.net.ports import Refused, SocketApplication
@@ -86,8 +86,9 @@ class SocketIO:
         "_connect_timer",
         "_connection",
         "_mailbox",
+        "_others",
+        "_root",
         "_settings",
-        "_sockets",
         "_workers",
         "engine",
     )
@@ -107,12 +108,24 @@ class SocketIO:
         self._workers = workers
         self._connection = Connection(max_attachments=settings.max_attachments)
         self._mailbox: Mailbox | None = None
-        self._sockets: dict[str, Socket] = {}
-        self._connect_timer = wheel.after(settings.connect_s, self._connect_timeout)
+        self._root: Socket | None = None
+        self._others: dict[str, Socket] | None = None  # made for clients that use further namespaces
+        self._connect_timer: Timer | None = wheel.after(settings.connect_s, engine.close, "connect timeout")
 
-    def _connect_timeout(self) -> None:
-        if not self._sockets:
-            self.engine.close("connect timeout")
+    def _socket(self, namespace: str) -> Socket | None:
+        if namespace == "/":
+            return self._root
+        return None if self._others is None else self._others.get(namespace)
+
+    def _keep(self, namespace: str, socket: Socket | None) -> None:
+        if namespace == "/":
+            self._root = socket
+        elif socket is None:
+            if self._others is not None:
+                self._others.pop(namespace, None)
+        else:
+            self._others = self._others or {}
+            self._others[namespace] = socket
 
     # from the client
 
@@ -126,23 +139,29 @@ class SocketIO:
             return
         assert isinstance(step, Packet)
         mailbox = self._mailbox
-        if mailbox is not None and len(mailbox):
+        if mailbox is not None:
             mailbox.put(lambda: self._take(step))
             return
         waiting = self._take(step)
         if waiting is not None:
-            if mailbox is None:
-                engine = self.engine
-                mailbox = Mailbox(limit=self._settings.inbox, pause=engine.pause, resume=engine.resume)
-                self._mailbox = mailbox
+            mailbox = self._mailbox = Mailbox(limit=self._settings.inbox, owner=self)
             mailbox.put(lambda: waiting)
             self._workers.submit(mailbox)
+
+    def pause(self) -> None:
+        self.engine.pause()
+
+    def resume(self) -> None:
+        self.engine.resume()
+
+    def drained(self) -> None:
+        self._mailbox = None
 
     def _take(self, packet: Packet) -> Any:
         """Act on one packet: None if that is done, else the coroutine that does it."""
         try:
             if packet.type == EVENT:
-                socket = self._sockets.get(packet.namespace)
+                socket = self._socket(packet.namespace)
                 if socket is None or not socket.admitted:
                     return None  # it left while this event waited
                 waiting = self._application.dispatch(socket, packet)
@@ -150,7 +169,7 @@ class SocketIO:
             if packet.type == CONNECT:
                 return self._guard(self._connect(packet))
             if packet.type == DISCONNECT:
-                socket = self._sockets.get(packet.namespace)
+                socket = self._socket(packet.namespace)
                 if socket is not None:
                     self.end(socket, "client namespace disconnect", tell=False)
         except Exception:
@@ -171,18 +190,19 @@ class SocketIO:
     async def _connect(self, packet: Packet) -> None:
         namespace = packet.namespace
         socket = Socket(self, namespace)
-        self._sockets[namespace] = socket
+        self._keep(namespace, socket)
         try:
             welcome = await self._application.admit(socket, packet.data or {})
         except Refused as refused:
-            if self._sockets.get(namespace) is socket:
-                del self._sockets[namespace]
+            if self._socket(namespace) is socket:
+                self._keep(namespace, None)
                 self._connection.refused(namespace)
                 socket.send(encode_connect_error(refused.message, namespace=namespace))
             return
-        if self._sockets.get(namespace) is not socket or not self._connection.accepted(namespace):
+        if self._socket(namespace) is not socket or not self._connection.accepted(namespace):
             return  # it went away while the application decided
         socket.admitted = True
+        self._forget_connect_timer()
         socket.send(encode_connect({"sid": socket.sid}, namespace=namespace))
         welcome()
 
@@ -190,9 +210,9 @@ class SocketIO:
 
     def end(self, socket: Socket, reason: str, *, tell: bool) -> None:
         """The socket leaves its namespace; the transport lives on."""
-        if self._sockets.get(socket.namespace) is not socket:
+        if self._socket(socket.namespace) is not socket:
             return
-        del self._sockets[socket.namespace]
+        self._keep(socket.namespace, None)
         self._connection.left(socket.namespace)
         if tell:
             socket.send(encode_disconnect(namespace=socket.namespace))
@@ -201,10 +221,16 @@ class SocketIO:
 
     def closed(self, reason: str) -> None:
         """The Engine.IO session is over."""
-        self._connect_timer.cancel()
+        self._forget_connect_timer()
         if self._mailbox is not None:
             self._mailbox.clear()
-        sockets, self._sockets = self._sockets, {}
-        for socket in sockets.values():
-            if socket.admitted:
+        sockets = [self._root, *(self._others or {}).values()]
+        self._root = self._others = None
+        for socket in sockets:
+            if socket is not None and socket.admitted:
                 self._application.gone(socket, reason)
+
+    def _forget_connect_timer(self) -> None:
+        if self._connect_timer is not None:
+            self._connect_timer.cancel()
+            self._connect_timer = None

@@ -10,7 +10,7 @@ from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
 from gateway.net.links import Link
 from gateway.net.ports import Receiver
-from gateway.wire.frames import FrameReader
+from gateway.wire.frames import Close, FrameReader
 
 RECEIVE_BYTES = 65_536
 
@@ -18,7 +18,7 @@ RECEIVE_BYTES = 65_536
 class Streamed(Link):
     """One WebSocket over ``stream``; ``run`` lives as long as it."""
 
-    __slots__ = ("_done", "_finishing", "_readable", "_stream", "_tail", "_wakeup", "_write_s")
+    __slots__ = ("_done", "_finished", "_peer_closed", "_readable", "_stream", "_tail", "_wakeup", "_write_s")
 
     def __init__(
         self,
@@ -40,8 +40,9 @@ class Streamed(Link):
         self._wakeup = trio.Event()
         self._readable = trio.Event()
         self._readable.set()
-        self._tail: bytes | None = None
-        self._finishing = False
+        self._tail: bytes | None = None  # the close frame, behind everything
+        self._finished = False  # our close frame is written
+        self._peer_closed = False  # the peer's close frame, or what broke the protocol, has come
         self._done = trio.CancelScope()
 
     def wake(self) -> None:
@@ -49,7 +50,6 @@ class Streamed(Link):
 
     def finish(self, last: bytes) -> None:
         self._tail = last
-        self._finishing = True
         self._readable.set()
         self._wakeup.set()
 
@@ -91,7 +91,13 @@ class Streamed(Link):
             if not data:
                 self.end_of_input()
                 return
-            self.received(bytes(data))
+            if not self.closing:
+                self.received(bytes(data))
+                self._peer_closed = self.closing
+            elif any(isinstance(item, Close) for item in self.reader.feed(bytes(data))):
+                self._peer_closed = True
+            if self._peer_closed and self._finished:
+                self.release()  # the server ends the connection first (RFC 6455 7.1.1)
 
     async def _write(self) -> None:
         while True:
@@ -108,6 +114,9 @@ class Streamed(Link):
                 tail, self._tail = self._tail, None
                 if not await self._send(tail):
                     return
+                self._finished = True
+                if self._peer_closed:
+                    self.release()
 
     async def _send(self, data: bytes) -> bool:
         with trio.move_on_after(self._write_s) as deadline:

@@ -25,12 +25,15 @@ import msgspec
 from gateway.wire.engineio import ProtocolError
 from gateway.wire.socketio import (
     ACK,
+    BINARY_ACK,
+    BINARY_EVENT,
     CONNECT,
     CONNECT_ERROR,
     DISCONNECT,
     EVENT,
     Assembler,
     Packet,
+    decode,
 )
 
 NAMESPACES: Final = 16
@@ -59,6 +62,9 @@ TRANSITIONS: Final[dict[tuple[State, int], State]] = {
     (State.ABSENT, DISCONNECT): State.ABSENT,
 }
 
+BINARY_TYPES: Final = frozenset((str(BINARY_EVENT), str(BINARY_ACK)))
+"""How messages begin that attachments follow."""
+
 REFUSALS: Final = {
     CONNECT: "already_connected",
     EVENT: "not_connected",
@@ -75,12 +81,13 @@ class Connection:
         max_attachments: most binary attachments of one packet.
     """
 
-    __slots__ = ("_assembler", "_closed", "_others", "_root")
+    __slots__ = ("_assembler", "_closed", "_max_attachments", "_others", "_root")
 
     def __init__(self, *, max_attachments: int) -> None:
         self._root = State.ABSENT
         self._others: dict[str, State] | None = None  # made for clients that use further namespaces
-        self._assembler = Assembler(max_attachments=max_attachments)
+        self._assembler: Assembler | None = None  # made for clients that send binary packets
+        self._max_attachments = max_attachments
         self._closed = False
 
     def receive(self, message: str | bytes) -> Packet | Close | None:
@@ -93,8 +100,10 @@ class Connection:
         if self._closed:
             return None
         try:
-            assembler = self._assembler
-            packet = assembler.text(message) if isinstance(message, str) else assembler.binary(message)
+            if self._assembler is None and isinstance(message, str) and message[:1] not in BINARY_TYPES:
+                packet: Packet | None = decode(message)
+            else:
+                packet = self._assemble(message)
         except ProtocolError as error:
             return self._close(error.reason)
         if packet is None:
@@ -103,6 +112,11 @@ class Connection:
         if packet.type == EVENT and packet.namespace == "/" and self._root is State.CONNECTED:
             return packet
         return self._step(packet)
+
+    def _assemble(self, message: str | bytes) -> Packet | None:
+        if self._assembler is None:
+            self._assembler = Assembler(max_attachments=self._max_attachments)
+        return self._assembler.text(message) if isinstance(message, str) else self._assembler.binary(message)
 
     def _step(self, packet: Packet) -> Packet | Close | None:
         before = self.state(packet.namespace)
