@@ -28,8 +28,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -41,16 +39,16 @@ import structlog
 import trio
 
 from gateway.errors import GatewayError, Unavailable
+from gateway.store.committer import Committer
 from gateway.store.ports import Replayed
 
 T = TypeVar("T")
 
 # A group ends when its jobs have held the loop this long; the rest of the queue is the next group.
 GROUP_S = 0.004
-# Another process (the operator's commands) may hold the write lock this long before our writers are turned
-# away.
+# Longer than any of the operator's commands, and than a client waits for an answer.
 LOCK_WAIT_MS = 5_000
-# The WAL is copied into the database after this many pages (16 MiB), and then starts over.
+# 16 MiB: at a hundred writes a second some seconds' worth, and copied in some 20 ms.
 CHECKPOINT_PAGES = 4_096
 # How long closing waits for what is queued.
 DRAIN_S = 30.0
@@ -101,26 +99,34 @@ class Writer:
             already seconds behind.
         rolled_back: called on the loop whenever changes that jobs have seen were undone, to drop what was
             remembered of them.
+        checkpoint_pages: after how many pages the WAL is copied into the database, and starts over.
+        lock_wait_ms: how long another process may hold the write lock before writers are turned away.
     """
 
-    def __init__(self, db: apsw.Connection, *, waiting_limit: int, rolled_back: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        db: apsw.Connection,
+        *,
+        waiting_limit: int,
+        rolled_back: Callable[[], None],
+        checkpoint_pages: int,
+        lock_wait_ms: int,
+    ) -> None:
         self._db = db
         self._cursor = db.cursor()
         self._waiting_limit = waiting_limit
         self._rolled_back = rolled_back
+        self._checkpoint_pages = checkpoint_pages
+        self._committer = Committer(db, lock_wait_ms=lock_wait_ms)
         self._waiting: deque[_Write] = deque()
         self._group: list[_Write] = []
         self._busy = False
         self._closing = False
         self._idle = trio.Event()
         self._token = trio.lowlevel.current_trio_token()
-        # Unbounded, and never holds more than one entry: the next is put when the last has reported.
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name="store writer", daemon=True)
         self._commits = self._writes = self._pages = self._rollbacks = self._checkpoints = 0
         self._commit_s = 0.0
         self._log = structlog.get_logger(__name__)
-        self._thread.start()
 
     async def write(self, job: Callable[[apsw.Cursor], T], then: Callable[[T], None] | None = None) -> T:
         """Run ``job`` in the next group; returns its result once that is durable.
@@ -172,11 +178,8 @@ class Writer:
         if self._busy:
             self._log.error("the store did not finish its writes", waiting=len(self._waiting))
             return False
-        self._work.put(None)
-        self._thread.join()
+        self._committer.close()
         return True
-
-    # On the event loop.
 
     # Half a group would be left behind by a Ctrl-C in the middle.
     @trio.lowlevel.enable_ki_protection
@@ -190,7 +193,7 @@ class Writer:
         try:
             self._cursor.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:
-            self._work.put(self._wait_for_lock)
+            self._committer.begin(self._lock_taken)
         except apsw.Error as error:
             self._locked_out(error)
         else:
@@ -219,7 +222,7 @@ class Writer:
             self._deliver()
             self._go_on()
         else:
-            self._work.put(self._commit)
+            self._committer.commit(self._committed)
 
     def _go_on(self) -> None:
         """See to the queue, after letting others have the loop when there is one."""
@@ -282,14 +285,20 @@ class Writer:
             self._commit_s += seconds
             self._deliver()
         self._pages += self._db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)[0]
-        if self._pages >= CHECKPOINT_PAGES:
+        if self._pages >= self._checkpoint_pages:
             # Before the next group begins, or the WAL could not start over: it does so only for a transaction
             # that begins when everything in it has been copied.
             self._pages = 0
             self._checkpoints += 1
-            self._work.put(self._checkpoint)
+            self._committer.checkpoint(self._next_group)
         else:
             self._next_group()
+
+    def _lock_taken(self, error: apsw.Error | None) -> None:
+        if error is None:
+            self._run_group()
+        else:
+            self._locked_out(error)
 
     def _locked_out(self, error: apsw.Error) -> None:
         """There is no transaction to be had: turn away everyone who waits."""
@@ -298,58 +307,27 @@ class Writer:
         self._refuse(error)
         self._go_on()
 
-    # In the thread.
-
-    def _serve(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
-
-    def _report(self, call: Callable[..., None], *values: object) -> None:
-        try:
-            self._token.run_sync_soon(call, *values)
-        except trio.RunFinishedError:
-            return  # the loop ended without closing the store: nobody is left to be told
-
-    def _commit(self) -> None:
-        error, started = None, perf_counter()
-        try:
-            self._cursor.execute("COMMIT")
-        except apsw.Error as failure:
-            error = failure
-        self._report(self._committed, error, perf_counter() - started)
-
-    def _checkpoint(self) -> None:
-        try:
-            # Passive: copies what no reader of an older snapshot holds back, and waits for nobody.
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.Error as error:
-            # The WAL holds everything; the next checkpoint tries again.
-            self._log.warning("a checkpoint failed", error=repr(error))
-        self._report(self._next_group)
-
-    def _wait_for_lock(self) -> None:
-        error = None
-        self._db.set_busy_timeout(LOCK_WAIT_MS)
-        try:
-            self._cursor.execute("BEGIN IMMEDIATE")
-        except apsw.Error as failure:
-            error = failure
-        self._db.set_busy_timeout(0)  # on the loop nothing may wait
-        if error is None:
-            self._report(self._run_group)
-        else:
-            self._report(self._locked_out, error)
-
 
 @asynccontextmanager
 async def open_writer(
-    db: apsw.Connection, *, waiting_limit: int, rolled_back: Callable[[], None]
+    db: apsw.Connection,
+    *,
+    waiting_limit: int,
+    rolled_back: Callable[[], None],
+    checkpoint_pages: int = CHECKPOINT_PAGES,
+    lock_wait_ms: int = LOCK_WAIT_MS,
 ) -> AsyncIterator[Writer]:
     """A writer over a connection that is its alone until the block ends, and closed then.
 
     Leaving it waits for what is queued, for at most ``DRAIN_S``.
     """
-    writer = Writer(db, waiting_limit=waiting_limit, rolled_back=rolled_back)
+    writer = Writer(
+        db,
+        waiting_limit=waiting_limit,
+        rolled_back=rolled_back,
+        checkpoint_pages=checkpoint_pages,
+        lock_wait_ms=lock_wait_ms,
+    )
     try:
         yield writer
     finally:
