@@ -12,14 +12,19 @@ import apsw
 from gateway.records import Roster
 from gateway.store.connection import row, rows
 
-# Participants, not rooms: they are what takes memory, some 50 bytes each.
+# Participants, not rooms: they are what takes memory, some 100 bytes each.
 BOUND = 500_000
 
 
 class Rosters:
-    """A bounded cache; what was loaded longest ago goes first."""
+    """A bounded cache; what was loaded longest ago goes first.
 
-    def __init__(self) -> None:
+    Args:
+        bound: how many participants to remember, a room itself counted as one.
+    """
+
+    def __init__(self, *, bound: int = BOUND) -> None:
+        self._bound = bound
         self._kept: dict[str, tuple[int, Roster]] = {}
         self._participants = 0
 
@@ -38,7 +43,7 @@ class Rosters:
         roster = Roster(tenant_id, room_id, user_ids, frozenset(user_ids), bool(is_frozen))
         self._kept[room_id] = (version, roster)
         self._participants += len(user_ids) + 1
-        while self._participants > BOUND and len(self._kept) > 1:
+        while self._participants > self._bound and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
         return roster
 
