@@ -5,8 +5,11 @@ Autobahn's own ``wstest`` runs on Python 2 alone; ``kosoku`` drives the same cas
 
 from __future__ import annotations
 
-import asyncio
+import json
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -33,24 +36,31 @@ DECLINED = {"UNIMPLEMENTED"}
         pytest.param(COMPRESSION, 60, ["--deflate"], ACCEPTABLE | DECLINED, id="compression"),
     ],
 )
-def test_no_case_fails(cases: list[str], count: int, arguments: list[str], acceptable: set[str]) -> None:
-    try:
-        import kosoku
-    except ImportError:
+def test_no_case_fails(
+    cases: list[str], count: int, arguments: list[str], acceptable: set[str], tmp_path: Path
+) -> None:
+    kosoku = Path(sys.executable).with_name("kosoku")
+    if not kosoku.exists():
         missing("kosoku", get="pip install kosoku (it is in the extra `test`).")
     process = conformance(*arguments)
-    url = process.wait_for_line(r"listening on http://(\S+)")[1]
     try:
-        results = asyncio.run(kosoku.run_fuzzingclient(f"ws://{url}/echo", cases))
-    except kosoku.FailureError as failure:
-        results = failure.results
+        url = process.wait_for_line(r"listening on http://(\S+)")[1]
+        chosen = [word for case in cases for word in ("--include", case)]
+        # By its command, not its API: its case files leave files open, which would be held against this process.
+        subprocess.run(
+            [kosoku, "--outdir", tmp_path, *chosen, f"ws://{url}/echo"],
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
     finally:
         process.kill()
 
-    bad = [
-        (result.case_id, result.behavior.value, result.behavior_close.value, result.result_close)
-        for result in results
-        if not {result.behavior.value, result.behavior_close.value} <= acceptable
-    ]
-    assert bad == []
-    assert len(results) == count, Counter(result.case_id.split(".")[0] for result in results)
+    (results,) = json.loads((tmp_path / "index.json").read_text()).values()
+    bad = {
+        case: result
+        for case, result in results.items()
+        if not {result["behavior"], result["behaviorClose"]} <= acceptable
+    }
+    assert bad == {}
+    assert len(results) == count, Counter(case.split(".")[0] for case in results)
