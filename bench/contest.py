@@ -47,7 +47,7 @@ class Options:
     @property
     def warm_up_s(self) -> float:
         """How long to run before a figure counts: long enough for a just-in-time compiler."""
-        return self.seconds / 3
+        return self.seconds / 2
 
 
 def compete(

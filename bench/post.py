@@ -2,8 +2,8 @@
 
 Fifty kept-alive connections, each a user posting to his own room of two. The gateway does everything it does: token,
 membership, limits, idempotency, unread counts, durable group commit, and delivery to both users' sockets, which are
-connected and read. FastAPI does the token, the membership and a durable insert with a commit per request; its stub keeps
-nothing.
+connected and read. FastAPI does the token, the membership and a durable insert with a commit per request, on its event loop
+and in its thread pool; its stub keeps nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from bench.server import Server
 from bench.stage import started
 from bench.websocket import Client, Crowd, Handshake, socketio
 
-PEERS = ("fastapi", "fastapi-stub")
+WAYS = {"fastapi": "loop", "fastapi-threads": "threads", "fastapi-stub": "stub"}
+PEERS = tuple(WAYS)
 CONNECTIONS = 50
 SECRET = "a secret of the bench, long enough for HS256 to be content with it"
 
@@ -139,8 +140,8 @@ def _fastapi(name: str, options: Options, rosters: list[list[str]]) -> Iterator[
     seed = folder / "rooms.json"
     seed.write_text(json.dumps(dict(zip(rooms, rosters, strict=True))))
     tokens = [session_token(roster[0]) for roster in rosters]
-    database = "stub" if name == "fastapi-stub" else str(folder / "peer.db")
-    with started(peers.PEERS[name], options, SECRET, str(seed), database) as server:
+    arguments = (SECRET, str(seed), str(folder / "peer.db"), WAYS[name])
+    with started(peers.PEERS[name], options, *arguments) as server:
         yield Desk(server, lambda c, n: post_message(rooms[c], tokens[c], rosters[c][0], n), [])
 
 

@@ -52,6 +52,7 @@ PEERS = {
         Peer("bun", "bun", "bun.mjs", ("bun",), "websocket"),
         Peer("socketio-python", "python", "socketio_python", ("socketio", "uvicorn", "uvloop"), "socketio"),
         Peer("fastapi", "python", "fastapi_post", ("fastapi", "uvicorn", "uvloop"), "http"),
+        Peer("fastapi-threads", "python", "fastapi_post", ("fastapi", "uvicorn", "uvloop"), "http"),
         Peer("fastapi-stub", "python", "fastapi_post", ("fastapi", "uvicorn", "uvloop"), "http"),
         Peer("fastapi-sqlalchemy", "python", "fastapi_rooms", ("fastapi", "sqlalchemy", "uvicorn"), "http"),
     )

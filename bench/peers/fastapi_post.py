@@ -1,10 +1,9 @@
 """FastAPI on uvicorn, taking messages: a bearer token, membership, a durable insert, a commit per request.
 
 The same durable write as the gateway's: SQLite in WAL mode with ``synchronous=FULL``. Of what the gateway does besides, it
-leaves out idempotency, unread counts, limits and telling anyone. The handler is ``async`` and calls SQLite directly,
-which measured faster here than a handler in FastAPI's thread pool.
-
-With ``stub`` in place of a database there is no store at all: what FastAPI costs by itself.
+leaves out idempotency, unread counts, limits and telling anyone. It comes in three ways, since either of the first two
+may be called the usual one: ``loop`` has an ``async`` handler that calls SQLite directly (less CPU), ``threads`` a plain
+one in FastAPI's thread pool (other requests go on during a commit), ``stub`` keeps nothing: FastAPI by itself.
 """
 
 # No "from __future__ import annotations": FastAPI reads the types of handlers made inside a function at run time.
@@ -12,6 +11,7 @@ With ``stub`` in place of a database there is no store at all: what FastAPI cost
 import json
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,10 +66,11 @@ class Message(BaseModel):
 
 
 class Database:
-    """One connection, used from the event loop only."""
+    """One connection, and a lock for it: SQLite has one writer at a time, however many ask."""
 
     def __init__(self, path: Path, rooms: dict[str, list[str]]) -> None:
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
@@ -84,7 +85,7 @@ class Database:
     def save(self, message: dict[str, Any]) -> bool:
         """Store durably; False when the sender is not in the room."""
         room_id, sender_id = message["roomId"], message["senderId"]
-        with closing(self._db.cursor()) as cursor:
+        with self._lock, closing(self._db.cursor()) as cursor:
             cursor.execute("BEGIN IMMEDIATE")
             found = cursor.execute(
                 "SELECT seq FROM rooms JOIN participants ON room_id = id WHERE id = ? AND user_id = ?",
@@ -115,7 +116,7 @@ class Database:
         return True
 
 
-def application(secret: str, database: Database | None) -> FastAPI:
+def application(secret: str, database: Database | None, *, threads: bool) -> FastAPI:
     app = FastAPI(openapi_url=None)
 
     async def caller(authorization: Annotated[str, Header()]) -> str:
@@ -125,9 +126,7 @@ def application(secret: str, database: Database | None) -> FastAPI:
             raise HTTPException(401) from None
         return str(claims["sub"])
 
-    async def post_message(
-        room_id: str, message: NewMessage, user_id: Annotated[str, Depends(caller)]
-    ) -> Message:
+    def post_message(room_id: str, message: NewMessage, user_id: Annotated[str, Depends(caller)]) -> Message:
         if message.senderId != user_id:
             raise HTTPException(403)
         parts = [part.model_dump() for part in message.parts]
@@ -136,15 +135,21 @@ def application(secret: str, database: Database | None) -> FastAPI:
             raise HTTPException(404)
         return Message(**stored)
 
-    app.post("/v1/chat/rooms/{room_id}/messages", status_code=201)(post_message)
+    async def post_message_on_loop(
+        room_id: str, message: NewMessage, user_id: Annotated[str, Depends(caller)]
+    ) -> Message:
+        return post_message(room_id, message, user_id)
+
+    handler = post_message if threads else post_message_on_loop
+    app.post("/v1/chat/rooms/{room_id}/messages", status_code=201)(handler)
     return app
 
 
 def main() -> None:
-    """``PORT SECRET ROOMS_JSON DATABASE|stub``; rooms are a JSON file of room id to user ids."""
-    port, secret, rooms, path = sys.argv[1:]
-    database = None if path == "stub" else Database(Path(path), json.loads(Path(rooms).read_text()))
-    serve(application(secret, database), int(port))
+    """``PORT SECRET ROOMS_JSON DATABASE loop|threads|stub``; rooms are a JSON file of room id to user ids."""
+    port, secret, rooms, path, way = sys.argv[1:]
+    database = None if way == "stub" else Database(Path(path), json.loads(Path(rooms).read_text()))
+    serve(application(secret, database, threads=way == "threads"), int(port))
 
 
 if __name__ == "__main__":
