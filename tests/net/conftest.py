@@ -12,6 +12,7 @@ from gateway.delivery.timers import Wheel
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
 from tests.net.clock import let_time_jump
+from tests.net.doors import Front
 from tests.net.engines import Engine
 from tests.net.fakes import Adopter, Pairs
 
@@ -59,3 +60,8 @@ def adopt(multiplexer: Multiplexer, pairs: Pairs) -> Adopter:
 @pytest.fixture
 def engine(wheel: Wheel, adopt: Adopter, nursery: trio.Nursery) -> Engine:
     return Engine(wheel, adopt, nursery)
+
+
+@pytest.fixture
+def front(nursery: trio.Nursery, wheel: Wheel, multiplexer: Multiplexer, pairs: Pairs) -> Front:
+    return Front(nursery, wheel, multiplexer, pairs)

@@ -92,25 +92,27 @@ class Peer:
 
 
 class Pairs:
-    """Makes connections, and closes the clients' ends when the test is over."""
+    """Makes connections, and closes both ends when the test is over."""
 
     def __init__(self) -> None:
-        self._peers: list[Peer] = []
+        self._ends: list[socket.socket] = []
 
     def __call__(self, *, buffer_bytes: int | None = None) -> tuple[socket.socket, Peer]:
-        """Two ends of one connection, both non-blocking: the server's, and the client's as a ``Peer``."""
+        """Two ends of one connection, both non-blocking: the server's, and the client's as a ``Peer``.
+
+        Args:
+            buffer_bytes: what the kernel takes from the server, about, when the client does not read.
+        """
         server, client = socket.socketpair()
         if buffer_bytes is not None:
-            for end in (server, client):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         server.setblocking(False)
-        peer = Peer(client)
-        self._peers.append(peer)
-        return server, peer
+        self._ends += [server, client]
+        return server, Peer(client)
 
     def close(self) -> None:
-        for peer in self._peers:
-            peer.close()
+        for end in self._ends:
+            end.close()
 
 
 class Recorder:
