@@ -7,8 +7,7 @@ statement costs as much as the statement.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,18 @@ import apsw
 
 # Statements kept prepared per connection; we have fewer.
 PREPARED = 256
+
+# What the machine did to us, as against what a job did wrong.
+FAULTS = (
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.CorruptError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.NoMemError,
+    apsw.ReadOnlyError,
+)
 
 
 def connect(
@@ -71,13 +82,3 @@ def row(db: apsw.Cursor, sql: str, values: Sequence[Any] = ()) -> Any | None:
     """The first row of a statement, or None."""
     found = db.execute(sql, values).fetchall()
     return found[0] if found else None
-
-
-@contextmanager
-def snapshot(db: apsw.Cursor) -> Iterator[apsw.Cursor]:
-    """Several statements that see one state: the writer's thread may commit between any two."""
-    db.execute("BEGIN")
-    try:
-        yield db
-    finally:
-        db.execute("COMMIT")

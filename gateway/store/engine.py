@@ -40,7 +40,7 @@ from gateway.store import (
     tenants,
     users,
 )
-from gateway.store.connection import connect, snapshot
+from gateway.store.connection import FAULTS, connect
 from gateway.store.migrate import migrate
 from gateway.store.ports import (
     ChangedMessage,
@@ -57,8 +57,10 @@ from gateway.store.writer import Writer, open_writer
 
 T = TypeVar("T")
 
+# How long the store may take to commit nothing before it counts as not writable.
 READY_S = 2.0
-"""How long the store may take to commit nothing before it counts as not writable."""
+# How long the end waits for the last checkpoint; what it leaves undone, the next start finds in the WAL.
+CLOSE_S = 10.0
 
 
 @asynccontextmanager
@@ -77,12 +79,17 @@ async def open_store(
     """
     await trio.to_thread.run_sync(migrate, path)
     kept = rosters.Rosters()
-    with closing(connect(path, read_only=True)) as reader:
-        writes = connect(path, synchronous=settings.synchronous)
-        async with open_writer(
-            writes, waiting_limit=settings.waiting_writes, rolled_back=kept.forget
-        ) as writer:
-            yield SqliteStore(reader=reader, writer=writer, rosters=kept, clock=clock)
+    writes = connect(path, synchronous=settings.synchronous)
+    try:
+        with closing(connect(path, read_only=True)) as reader:
+            async with open_writer(
+                writes, waiting_limit=settings.waiting_writes, rolled_back=kept.forget
+            ) as writer:
+                yield SqliteStore(reader=reader, writer=writer, rosters=kept, clock=clock)
+    finally:
+        # The last connection to close copies the WAL into the database, which takes a while.
+        with trio.move_on_after(CLOSE_S, shield=True):
+            await trio.to_thread.run_sync(writes.close, abandon_on_cancel=True)
 
 
 class SqliteStore:
@@ -114,6 +121,20 @@ class SqliteStore:
             lambda db: idempotency.run_once(db, job, guarded, self._clock()), then
         )
 
+    def _read(self, query: Callable[[apsw.Cursor], T], *, together: bool = False) -> T:
+        """Run ``query``; several statements ``together`` see one state, as commits may come between any two."""
+        db = self._reader
+        try:
+            if not together:
+                return query(db)
+            db.execute("BEGIN")
+            try:
+                return query(db)
+            finally:
+                db.execute("COMMIT")
+        except FAULTS as error:
+            raise Unavailable("The store cannot read now.") from error
+
     # Tenants and users.
 
     async def create_tenant(self, name: str) -> TenantKeys:
@@ -123,13 +144,13 @@ class SqliteStore:
         return await self._write(lambda db: tenants.rotate_keys(db, tenant_id))
 
     async def tenants(self) -> list[Tenant]:
-        return tenants.every(self._reader)
+        return self._read(tenants.every)
 
     async def tenant(self, tenant_id: str) -> Tenant | None:
-        return tenants.find(self._reader, tenant_id)
+        return self._read(lambda db: tenants.find(db, tenant_id))
 
     async def tenant_by_api_key(self, key_sha256: bytes) -> Tenant | None:
-        return tenants.find_by_api_key(self._reader, key_sha256)
+        return self._read(lambda db: tenants.find_by_api_key(db, key_sha256))
 
     async def update_tenant(
         self,
@@ -143,7 +164,7 @@ class SqliteStore:
         return await self._write(lambda db: tenants.update(db, tenant_id, settings, webhook_url), then, once)
 
     async def user(self, tenant_id: str, user_id: str) -> User | None:
-        return users.find(self._reader, tenant_id, user_id)
+        return self._read(lambda db: users.find(db, tenant_id, user_id))
 
     async def upsert_user(
         self,
@@ -185,27 +206,27 @@ class SqliteStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> RoomPage:
-        return rooms.page(
-            self._reader,
-            tenant_id,
-            viewer_id=viewer_id,
-            participant_id=participant_id,
-            external_id=external_id,
-            custom_types=custom_types,
-            limit=limit,
-            cursor=cursor,
+        return self._read(
+            lambda db: rooms.page(
+                db,
+                tenant_id,
+                viewer_id=viewer_id,
+                participant_id=participant_id,
+                external_id=external_id,
+                custom_types=custom_types,
+                limit=limit,
+                cursor=cursor,
+            )
         )
 
     async def room(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> RoomDetail | None:
-        with snapshot(self._reader) as db:
-            return rooms.find(db, tenant_id, room_id, viewer_id)
+        return self._read(lambda db: rooms.find(db, tenant_id, room_id, viewer_id), together=True)
 
     async def roster(self, tenant_id: str, room_id: str) -> Roster | None:
-        with snapshot(self._reader) as db:
-            return rosters.find(db, self._rosters, tenant_id, room_id)
+        return self._read(lambda db: rosters.find(db, self._rosters, tenant_id, room_id), together=True)
 
     async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]:
-        return rosters.contacts(self._reader, tenant_id, user_id, max_room)
+        return self._read(lambda db: rosters.contacts(db, tenant_id, user_id, max_room))
 
     async def create_room(
         self,
@@ -320,11 +341,13 @@ class SqliteStore:
         limit: int = 50,
         cursor: str | None = None,
     ) -> MessagePage:
-        with snapshot(self._reader) as db:
-            return messages.page(db, tenant_id, room_id, viewer_id=viewer_id, limit=limit, cursor=cursor)
+        return self._read(
+            lambda db: messages.page(db, tenant_id, room_id, viewer_id=viewer_id, limit=limit, cursor=cursor),
+            together=True,
+        )
 
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
-        return messages.find(self._reader, tenant_id, room_id, message_id)
+        return self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
 
     async def delete_message(
         self,

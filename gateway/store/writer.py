@@ -40,6 +40,7 @@ import trio
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.store.committer import Committer
+from gateway.store.connection import FAULTS
 from gateway.store.ports import Replayed
 
 T = TypeVar("T")
@@ -52,18 +53,6 @@ LOCK_WAIT_MS = 5_000
 CHECKPOINT_PAGES = 4_096
 # How long closing waits for what is queued.
 DRAIN_S = 30.0
-
-# What the machine did to us, as against what a job did wrong.
-FAULTS = (
-    apsw.BusyError,
-    apsw.CantOpenError,
-    apsw.CorruptError,
-    apsw.FullError,
-    apsw.IOError,
-    apsw.LockedError,
-    apsw.NoMemError,
-    apsw.ReadOnlyError,
-)
 
 
 class _Write:
@@ -169,17 +158,15 @@ class Writer:
             "checkpoints": self._checkpoints,
         }
 
-    async def close(self) -> bool:
-        """Refuse new writes and wait for the queued ones; False when the disk did not answer in time."""
+    async def close(self) -> None:
+        """Refuse new writes and wait for the queued ones, as long as the disk does not take forever."""
         self._closing = True
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + DRAIN_S):
+        with trio.move_on_after(DRAIN_S, shield=True):
             while self._busy:
                 await self._idle.wait()
+            self._committer.close()
         if self._busy:
             self._log.error("the store did not finish its writes", waiting=len(self._waiting))
-            return False
-        self._committer.close()
-        return True
 
     # Half a group would be left behind by a Ctrl-C in the middle.
     @trio.lowlevel.enable_ki_protection
@@ -317,7 +304,7 @@ async def open_writer(
     checkpoint_pages: int = CHECKPOINT_PAGES,
     lock_wait_ms: int = LOCK_WAIT_MS,
 ) -> AsyncIterator[Writer]:
-    """A writer over a connection that is its alone until the block ends, and closed then.
+    """A writer over a connection that is its alone until the block ends.
 
     Leaving it waits for what is queued, for at most ``DRAIN_S``.
     """
@@ -331,7 +318,4 @@ async def open_writer(
     try:
         yield writer
     finally:
-        if await writer.close():
-            # The last connection to close copies the WAL into the database, which takes a while.
-            with trio.move_on_after(DRAIN_S, shield=True):
-                await trio.to_thread.run_sync(db.close, abandon_on_cancel=True)
+        await writer.close()

@@ -6,7 +6,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from time import perf_counter
 
@@ -63,20 +63,19 @@ async def open_bench(
     folder: Path, *, waiting_limit: int = 1_000, checkpoint_pages: int = 4_096, lock_wait_ms: int = 60_000
 ) -> AsyncIterator[Bench]:
     path = folder / "notes.db"
-    reader = connect(path)
-    reader.execute(SCHEMA)
     rollbacks: list[Callable[[], None]] = []
-    async with open_writer(
-        connect(path, synchronous="normal"),
-        waiting_limit=waiting_limit,
-        rolled_back=lambda: rollbacks[0](),
-        checkpoint_pages=checkpoint_pages,
-        lock_wait_ms=lock_wait_ms,
-    ) as writer:
-        bench = Bench(writer, reader, path)
-        rollbacks.append(bench.note_rollback)
-        yield bench
-    reader.close()
+    with closing(connect(path)) as reader, closing(connect(path, synchronous="normal")) as db:
+        reader.execute(SCHEMA)
+        async with open_writer(
+            db,
+            waiting_limit=waiting_limit,
+            rolled_back=lambda: rollbacks[0](),
+            checkpoint_pages=checkpoint_pages,
+            lock_wait_ms=lock_wait_ms,
+        ) as writer:
+            bench = Bench(writer, reader, path)
+            rollbacks.append(bench.note_rollback)
+            yield bench
 
 
 @pytest.fixture
