@@ -25,7 +25,8 @@ from hypercorn.utils import wrap_app
 from gateway.config import Http
 from gateway.net.http import Head, HttpConnection
 
-_EXPECT = re.compile(rb"\r\nexpect:[^\r\n]*", re.IGNORECASE)
+_OURS = re.compile(rb"\r\n(?:expect|upgrade|http2-settings):[^\r\n]*", re.IGNORECASE)
+"""Header lines that ask for what the door has done (100 Continue) or what is not offered here (h2c)."""
 
 
 class Borrowed:
@@ -151,10 +152,7 @@ class Web:
         else:
             # With the whole body at hand Hypercorn can recycle the connection however early the app answers.
             body = await connection.body(head, self._body_bytes)
-            first, rest = (
-                _EXPECT.sub(b"", head.raw) + body,
-                False,
-            )  # a 100 has been sent, if one was asked for
+            first, rest = _OURS.sub(b"", head.raw) + body, False
         borrowed = Borrowed(connection, first, rest=rest, write_s=self._write_s)
         await self._run(borrowed)
         return not borrowed.closed

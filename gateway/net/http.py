@@ -57,9 +57,10 @@ class Malformed(Exception):
 class _Fields:
     """What llhttp calls back with."""
 
-    __slots__ = ("headers", "target")
+    __slots__ = ("headers", "hosts", "target")
 
     def __init__(self) -> None:
+        self.hosts = 1
         self.target = b""
         self.headers: dict[str, str] = {}
 
@@ -70,6 +71,8 @@ class _Fields:
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
         headers = self.headers
+        if key == "host" and key in headers:
+            self.hosts += 1
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
 
 
@@ -89,8 +92,10 @@ def parse_head(raw: bytes) -> Head:
         raise Malformed(400, f"Malformed request: {error}.") from error
     headers = fields.headers
     version = parser.get_http_version()
-    if "host" not in headers and version != "1.0":
-        raise Malformed(400, "A request must name its Host.")
+    if version not in ("1.0", "1.1"):
+        raise Malformed(400, "This is not HTTP/1.")
+    if fields.hosts > 1 or ("host" not in headers and version == "1.1"):
+        raise Malformed(400, "A request must name its Host, once.")
     target = fields.target
     if target[:1] != b"/" and target != b"*":
         try:
@@ -121,6 +126,10 @@ class HttpConnection:
     Args:
         stream: a ``PlainStream``, or TLS.
         expire: called when a deadline passes (cancels whatever the connection is doing).
+
+    Attributes:
+        expired: a deadline has passed.
+        mid_request: part of a request has come, and nothing of its answer has gone.
     """
 
     __slots__ = (
@@ -130,6 +139,7 @@ class HttpConnection:
         "_settings",
         "_wheel",
         "expired",
+        "mid_request",
         "peer",
         "secure",
         "stream",
@@ -151,6 +161,7 @@ class HttpConnection:
         self.peer = peer
         self.secure = secure
         self.expired = False
+        self.mid_request = False
         self._buffer = b""
         self._settings = settings
         self._wheel = wheel
@@ -160,11 +171,6 @@ class HttpConnection:
             expire()
 
         self._deadline = wheel.at(math.inf, expired)
-
-    @property
-    def mid_request(self) -> bool:
-        """Something of a request has come and has not been answered."""
-        return bool(self._buffer)
 
     def take_buffer(self) -> bytes:
         """What the client has sent beyond the last request."""
@@ -194,7 +200,7 @@ class HttpConnection:
         settings = self._settings
         buffer = self._buffer
         self._within(settings.head_s if buffer else settings.keep_alive_s)
-        begun = bool(buffer)
+        begun = self.mid_request = bool(buffer)
         if begun:
             await trio.lowlevel.checkpoint()  # pipelined: the others have their turn all the same
         while True:
@@ -211,7 +217,7 @@ class HttpConnection:
             if not data:
                 return None
             if not begun:
-                begun = True
+                begun = self.mid_request = True
                 self._within(settings.head_s)
             buffer += data
         end += 4
@@ -272,6 +278,7 @@ class HttpConnection:
 
     async def respond(self, response: Response, *, head: Head | None, keep_alive: bool) -> None:
         """Send an answer, within ``write_s``."""
+        self.mid_request = False
         connection = None if keep_alive else "close"
         if keep_alive and head is not None and head.version == "1.0":
             connection = "keep-alive"

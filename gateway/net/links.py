@@ -23,7 +23,17 @@ class Link(ABC):
     it at once. Either way the receiver hears ``lost(reason)`` once, at the start.
     """
 
-    __slots__ = ("_deadline", "_wheel", "close_s", "closing", "deflate", "outbox", "reader", "receiver")
+    __slots__ = (
+        "_deadline",
+        "_wheel",
+        "close_s",
+        "closing",
+        "deflate",
+        "outbox",
+        "peer_closed",
+        "reader",
+        "receiver",
+    )
 
     def __init__(
         self,
@@ -41,6 +51,7 @@ class Link(ABC):
         self.close_s = close_s
         self.deflate = deflate
         self.closing = False
+        self.peer_closed = False  # its close frame has come, or what broke the protocol
         self._wheel = wheel
         self._deadline: Timer | None = None
 
@@ -57,9 +68,11 @@ class Link(ABC):
             elif isinstance(item, Ping):
                 self.outbox.put(prepare_control(frame(PONG, item.payload)))
             elif isinstance(item, Close):
+                self.peer_closed = True
                 # Echo the code (RFC 6455 5.5.1); a close frame without one is answered without one.
                 self._end(close_frame(item.code), "transport close")
             elif isinstance(item, Failure):
+                self.peer_closed = True
                 self._end(close_frame(item.code, item.reason), f"parse error: {item.reason}")
             if self.closing:
                 return

@@ -10,12 +10,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, TypeAlias
 
-import structlog
 import trio
 
-Job: TypeAlias = Callable[[], Coroutine[Any, Any, None] | None]
-
-log = structlog.get_logger(__name__)
+Waiting: TypeAlias = Coroutine[Any, Any, None]
+Job: TypeAlias = Waiting | Callable[[], Waiting | None]
+"""A coroutine that has not been started, or a function that makes one or does it all at once."""
 
 
 class Owner(Protocol):
@@ -26,6 +25,10 @@ class Owner(Protocol):
         ...
 
     def resume(self) -> None: ...
+    def broken(self) -> None:
+        """A job raised: end this client. Called while the exception is handled."""
+        ...
+
     def drained(self) -> None:
         """Everything is done: the mailbox can be thrown away."""
         ...
@@ -52,18 +55,23 @@ class Mailbox:
             self._owner.pause()
 
     def clear(self) -> None:
-        """The client is gone: what it still wanted is not done."""
+        """The client is gone: what it still wanted is not done. A job that has begun goes on."""
+        for job in self._jobs:
+            if not callable(job):
+                job.close()
         self._jobs.clear()
 
     async def drain(self) -> None:
         """Do everything, also what arrives meanwhile."""
         jobs = self._jobs
         while jobs:
-            waiting = jobs[0]()
-            if waiting is not None:
-                await waiting
-            if jobs:  # empty when the client has gone meanwhile
-                jobs.popleft()
+            job = jobs.popleft()
+            try:
+                waiting = job() if callable(job) else job
+                if waiting is not None:
+                    await waiting
+            except Exception:
+                self._owner.broken()
             if self._full and len(jobs) <= self._limit // 2:
                 self._full = False
                 self._owner.resume()
@@ -108,13 +116,7 @@ class Workers:
         try:
             while True:
                 while self._ready:
-                    mailbox = self._ready.popleft()
-                    try:
-                        await mailbox.drain()
-                    except Exception:
-                        # The last boundary; jobs have one of their own, which ends the client (socketio.py).
-                        log.exception("job failed")
-                        mailbox.clear()
+                    await self._ready.popleft().drain()
                 if len(self._parked) >= self._idle_bound:
                     return
                 await self._parked.park()

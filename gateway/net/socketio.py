@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import structlog
 
 from gateway.delivery.timers import Timer, Wheel
 from gateway.net.engine import EngineSession
-from gateway.net.mailboxes import Mailbox, Workers
+from gateway.net.mailboxes import Job, Mailbox, Waiting, Workers
 from gateway.net.ports import Refused, SocketApplication
 from gateway.wire.connection import Close, Connection
 from gateway.wire.prepared import prepare_binary, prepare_text
@@ -24,6 +25,8 @@ from gateway.wire.socketio import (
     encode_connect_error,
     encode_disconnect,
 )
+
+CLIENT_LEFT = "client namespace disconnect"
 
 log = structlog.get_logger(__name__)
 
@@ -72,7 +75,7 @@ class Socket:
 
     def disconnect(self) -> None:
         """Leave the namespace for the client: it is told, and does not come back by itself."""
-        self._client.end(self, "server namespace disconnect", tell=True)
+        self._client.end(self)
 
 
 class SocketIO:
@@ -85,6 +88,7 @@ class SocketIO:
         "_application",
         "_connect_timer",
         "_connection",
+        "_leaving",
         "_mailbox",
         "_others",
         "_root",
@@ -109,6 +113,7 @@ class SocketIO:
         self._connection = Connection(max_attachments=settings.max_attachments)
         self._mailbox: Mailbox | None = None
         self._root: Socket | None = None
+        self._leaving: tuple[Socket, ...] = ()  # has left, behind events that wait
         self._others: dict[str, Socket] | None = None  # made for clients that use further namespaces
         self._connect_timer: Timer | None = wheel.after(settings.connect_s, engine.close, "connect timeout")
 
@@ -130,23 +135,78 @@ class SocketIO:
     # from the client
 
     def message(self, data: str | bytes) -> None:
-        """One Engine.IO message."""
+        """One Engine.IO message.
+
+        Each packet is bound to its socket here, when it comes: a client may leave a namespace and come back while something
+        of its first stay still waits.
+        """
         step = self._connection.receive(data)
         if step is None:
             return
-        if type(step) is Close:
+        if isinstance(step, Close):
             self.engine.fail(step.reason)
             return
-        assert isinstance(step, Packet)
-        mailbox = self._mailbox
-        if mailbox is not None:
-            mailbox.put(lambda: self._take(step))
+        namespace = step.namespace
+        if step.type == EVENT:
+            socket = self._socket(namespace)
+            if socket is None:
+                return
+            if self._mailbox is not None:
+                self._mailbox.put(partial(self._event, socket, step))
+                return
+            try:
+                waiting = self._event(socket, step)
+            except Exception:
+                self.broken()
+                return
+            if waiting is not None:
+                self._later(waiting)
+        elif step.type == CONNECT:
+            socket = Socket(self, namespace)
+            self._keep(namespace, socket)
+            self._later(partial(self._connect, socket, step.data or {}))
+        elif step.type == DISCONNECT:
+            socket = self._socket(namespace)
+            if socket is not None:
+                self._keep(namespace, None)
+                if self._mailbox is None:
+                    self._gone(socket, CLIENT_LEFT)
+                else:
+                    self._leaving = (*self._leaving, socket)
+                    self._mailbox.put(partial(self._gone, socket, CLIENT_LEFT))
+
+    def _event(self, socket: Socket, packet: Packet) -> Waiting | None:
+        # What a client still wanted when the server ended its stay is not done.
+        return self._application.dispatch(socket, packet) if socket.admitted else None
+
+    def _later(self, job: Job) -> None:
+        """Do this on the worker pool, after everything of this client that waits already."""
+        if self._mailbox is not None:
+            self._mailbox.put(job)
             return
-        waiting = self._take(step)
-        if waiting is not None:
-            mailbox = self._mailbox = Mailbox(limit=self._settings.inbox, owner=self)
-            mailbox.put(lambda: waiting)
-            self._workers.submit(mailbox)
+        self._mailbox = Mailbox(limit=self._settings.inbox, owner=self)
+        self._mailbox.put(job)
+        self._workers.submit(self._mailbox)
+
+    async def _connect(self, socket: Socket, auth: dict[str, Any]) -> None:
+        namespace = socket.namespace
+        try:
+            welcome = await self._application.admit(socket, auth)
+        except Refused as refused:
+            if self._socket(namespace) is socket:
+                self._keep(namespace, None)
+                self._connection.refused(namespace)
+                socket.send(encode_connect_error(refused.message, namespace=namespace))
+            return
+        if self._socket(namespace) is not socket:
+            return  # it left while the application decided
+        self._connection.accepted(namespace)
+        socket.admitted = True
+        self._forget_connect_timer()
+        socket.send(encode_connect({"sid": socket.sid}, namespace=namespace))
+        welcome()
+
+    # the mailbox's owner
 
     def pause(self) -> None:
         self.engine.pause()
@@ -154,81 +214,41 @@ class SocketIO:
     def resume(self) -> None:
         self.engine.resume()
 
-    def drained(self) -> None:
-        self._mailbox = None
-
-    def _take(self, packet: Packet) -> Any:
-        """Act on one packet: None if that is done, else the coroutine that does it."""
-        try:
-            if packet.type == EVENT:
-                socket = self._socket(packet.namespace)
-                if socket is None or not socket.admitted:
-                    return None  # it left while this event waited
-                waiting = self._application.dispatch(socket, packet)
-                return None if waiting is None else self._guard(waiting)
-            if packet.type == CONNECT:
-                return self._guard(self._connect(packet))
-            if packet.type == DISCONNECT:
-                socket = self._socket(packet.namespace)
-                if socket is not None:
-                    self.end(socket, "client namespace disconnect", tell=False)
-        except Exception:
-            self._broken()
-        return None
-
-    async def _guard(self, waiting: Any) -> None:
-        try:
-            await waiting
-        except Exception:
-            self._broken()
-
-    def _broken(self) -> None:
+    def broken(self) -> None:
         # The one boundary of a client's events: its bug ends this client and nobody else.
         log.exception("client ended by an unexpected error", sid=self.engine.sid)
         self.engine.close("internal error", code=1011)
 
-    async def _connect(self, packet: Packet) -> None:
-        namespace = packet.namespace
-        socket = Socket(self, namespace)
-        self._keep(namespace, socket)
-        try:
-            welcome = await self._application.admit(socket, packet.data or {})
-        except Refused as refused:
-            if self._socket(namespace) is socket:
-                self._keep(namespace, None)
-                self._connection.refused(namespace)
-                socket.send(encode_connect_error(refused.message, namespace=namespace))
-            return
-        if self._socket(namespace) is not socket or not self._connection.accepted(namespace):
-            return  # it went away while the application decided
-        socket.admitted = True
-        self._forget_connect_timer()
-        socket.send(encode_connect({"sid": socket.sid}, namespace=namespace))
-        welcome()
+    def drained(self) -> None:
+        self._mailbox = None
+        self._leaving = ()
 
     # ending
 
-    def end(self, socket: Socket, reason: str, *, tell: bool) -> None:
-        """The socket leaves its namespace; the transport lives on."""
-        if self._socket(socket.namespace) is not socket:
-            return
-        self._keep(socket.namespace, None)
-        self._connection.left(socket.namespace)
-        if tell:
+    def end(self, socket: Socket) -> None:
+        """The application ends a client's stay in its namespace; the client is told, the transport lives on."""
+        if self._socket(socket.namespace) is socket:
+            self._connection.left(socket.namespace)
             socket.send(encode_disconnect(namespace=socket.namespace))
+            self._keep(socket.namespace, None)
+            self._gone(socket, "server namespace disconnect")
+
+    def _gone(self, socket: Socket, reason: str) -> None:
+        """Tell the application, if it let the socket in, once."""
         if socket.admitted:
             self._application.gone(socket, reason)
+            socket.admitted = False
 
     def closed(self, reason: str) -> None:
         """The Engine.IO session is over."""
         self._forget_connect_timer()
         if self._mailbox is not None:
             self._mailbox.clear()
-        sockets = [self._root, *(self._others or {}).values()]
+        for socket in [self._root, *(self._others or {}).values(), *self._leaving]:
+            if socket is not None:
+                self._gone(socket, reason)
         self._root = self._others = None
-        for socket in sockets:
-            if socket is not None and socket.admitted:
-                self._application.gone(socket, reason)
+        self._leaving = ()
 
     def _forget_connect_timer(self) -> None:
         if self._connect_timer is not None:

@@ -18,7 +18,7 @@ RECEIVE_BYTES = 65_536
 class Streamed(Link):
     """One WebSocket over ``stream``; ``run`` lives as long as it."""
 
-    __slots__ = ("_done", "_finished", "_peer_closed", "_readable", "_stream", "_tail", "_wakeup", "_write_s")
+    __slots__ = ("_done", "_finished", "_readable", "_stream", "_tail", "_wakeup", "_write_s")
 
     def __init__(
         self,
@@ -42,7 +42,6 @@ class Streamed(Link):
         self._readable.set()
         self._tail: bytes | None = None  # the close frame, behind everything
         self._finished = False  # our close frame is written
-        self._peer_closed = False  # the peer's close frame, or what broke the protocol, has come
         self._done = trio.CancelScope()
 
     def wake(self) -> None:
@@ -93,10 +92,9 @@ class Streamed(Link):
                 return
             if not self.closing:
                 self.received(bytes(data))
-                self._peer_closed = self.closing
             elif any(isinstance(item, Close) for item in self.reader.feed(bytes(data))):
-                self._peer_closed = True
-            if self._peer_closed and self._finished:
+                self.peer_closed = True
+            if self.peer_closed and self._finished:
                 self.release()  # the server ends the connection first (RFC 6455 7.1.1)
 
     async def _write(self) -> None:
@@ -115,7 +113,7 @@ class Streamed(Link):
                 if not await self._send(tail):
                     return
                 self._finished = True
-                if self._peer_closed:
+                if self.peer_closed:
                     self.release()
 
     async def _send(self, data: bytes) -> bool:
