@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,31 @@ import trio
 from trio.testing import MockClock
 
 
+class _Threads(trio.abc.Instrument):
+    """Stops the clock from jumping while a thread works, whose time is real."""
+
+    def __init__(self, clock: MockClock) -> None:
+        self._clock = clock
+        self._working = False
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        working = trio.to_thread.current_default_thread_limiter().borrowed_tokens > 0
+        if working is not self._working:
+            self._working = working
+            self._clock.autojump_threshold = math.inf if working else 0
+
+
 def _run(
     test: Callable[[], Coroutine[Any, Any, None]],
     *,
     clock: trio.abc.Clock | None,
     instruments: Sequence[trio.abc.Instrument],
 ) -> None:
-    trio.run(test, clock=clock or MockClock(autojump_threshold=0), instruments=instruments)
+    if clock is not None:
+        trio.run(test, clock=clock, instruments=instruments)
+        return
+    jumping = MockClock(autojump_threshold=0)
+    trio.run(test, clock=jumping, instruments=[*instruments, _Threads(jumping)])
 
 
 def let_time_jump(items: Iterable[pytest.Item], folder: Path) -> None:

@@ -1,0 +1,119 @@
+"""From an upgrade request to a link: what is agreed on, and frames compressed once for all."""
+
+from __future__ import annotations
+
+import zlib
+
+import pytest
+
+from gateway.delivery.timers import Wheel
+from gateway.net.http import parse_head
+from gateway.net.multiplexer import Multiplexer
+from gateway.net.websocket import WebSockets
+from gateway.wire.frames import FrameReader
+from gateway.wire.http import Response
+from gateway.wire.prepared import join, prepare_binary, prepare_text
+from tests.net.doors import upgrade
+from tests.net.fakes import Frame, Pairs, Peer, Recorder, settle
+from tests.wire.client import masked
+
+DEFLATE = "permessage-deflate"
+
+
+def handshake(
+    multiplexer: Multiplexer, wheel: Wheel, *, offer: str | None, deflate: bool = True
+) -> tuple[str, bool]:
+    """What the server answers to an offer of extensions: its header, and whether frames will be compressed."""
+    websockets = WebSockets(
+        multiplexer=multiplexer,
+        wheel=wheel,
+        message_bytes=1_000,
+        fragments=1,
+        close_s=1,
+        write_s=1,
+        deflate=deflate,
+    )
+    sent = upgrade("/echo/") if offer is None else upgrade("/echo/", Sec_WebSocket_Extensions=offer)
+    answer = websockets.handshake(parse_head(sent))
+    assert not isinstance(answer, Response)
+    lines = answer[0].decode().split("\r\n")
+    header = [
+        line.partition(": ")[2] for line in lines if line.lower().startswith("sec-websocket-extensions")
+    ]
+    return header[0] if header else "", answer[1]
+
+
+class TestCompression:
+    async def test_it_is_agreed_on_without_memory_between_messages(
+        self, multiplexer: Multiplexer, wheel: Wheel
+    ) -> None:
+        header, agreed = handshake(multiplexer, wheel, offer=f"{DEFLATE}; client_max_window_bits")
+        assert agreed
+        assert {part.strip() for part in header.split(";")} >= {
+            DEFLATE,
+            "server_no_context_takeover",
+            "client_no_context_takeover",
+        }
+
+    @pytest.mark.parametrize(
+        "offer",
+        [None, "x-webkit-deflate-frame", f"{DEFLATE}; server_max_window_bits=10", f"{DEFLATE}; nonsense=1"],
+    )
+    async def test_what_cannot_be_shared_is_declined(
+        self, multiplexer: Multiplexer, wheel: Wheel, offer: str | None
+    ) -> None:
+        assert handshake(multiplexer, wheel, offer=offer) == ("", False)
+
+    async def test_it_is_off_when_the_settings_say_so(self, multiplexer: Multiplexer, wheel: Wheel) -> None:
+        assert handshake(multiplexer, wheel, offer=DEFLATE, deflate=False) == ("", False)
+
+    async def test_messages_are_compressed_and_control_frames_are_not(
+        self, multiplexer: Multiplexer, pairs: Pairs
+    ) -> None:
+        receiver = Recorder()
+        server, peer = pairs()
+        link = multiplexer.adopt(
+            server,
+            reader=FrameReader(max_message=10_000, inflate=True),
+            receiver=receiver,
+            outbox=receiver.outbox,
+            deflate=True,
+            early=b"",
+        )
+        text = prepare_text(b'4["typing"]' * 50)
+        receiver.outbox.put(join([text, prepare_binary(b"bytes" * 50)]))
+        receiver.outbox.put(text)
+        peer.send(masked(0x89, b"ping"))
+        await settle()
+        assert _frames(peer) == [
+            (True, Frame(1, b'4["typing"]' * 50)),
+            (True, Frame(2, b"bytes" * 50)),
+            (True, Frame(1, b'4["typing"]' * 50)),
+            (False, Frame(10, b"ping")),
+        ]
+        assert receiver.outbox.size == 0
+        compressor = zlib.compressobj(wbits=-15)
+        data = compressor.compress(b"hello" * 20) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        peer.send(masked(0xC1, data[:-4]))
+        await settle()
+        assert receiver.messages == ["hello" * 20]
+        link.abort("done")
+
+    def test_what_is_compressed_is_compressed_once_for_all(self) -> None:
+        item = prepare_text(b"x" * 100)
+        assert item.deflated is item.deflated
+
+
+def _frames(peer: Peer) -> list[tuple[bool, Frame]]:
+    """The short frames that are there, inflated, with whether they were compressed."""
+    data, frames = peer.read(), []
+    while data:
+        opcode, length = data[0] & 0x0F, data[1]
+        assert length < 126
+        payload, data_after = data[2 : 2 + length], data[2 + length :]
+        compressed = bool(data[0] & 0x40)
+        if compressed:
+            payload = zlib.decompressobj(wbits=-15).decompress(payload + b"\0\0\xff\xff")
+        frames.append((compressed, Frame(opcode, payload)))
+        data = data_after
+    return frames
