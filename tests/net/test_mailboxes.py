@@ -27,6 +27,11 @@ class Client:
         self.paused = False
         self.calls.append("resume")
 
+    def broken(self) -> None:
+        self.calls.append("broken")
+        assert self.mailbox is not None
+        self.mailbox.clear()
+
     def drained(self) -> None:
         self.mailbox = None
 
@@ -134,9 +139,21 @@ class TestFaults:
         good.want("done", seconds=2)
         await trio.sleep(3)
         assert (bad.done, good.done) == ([], ["done"])
+        assert bad.calls == ["broken"]
         good.want("again")
         await settle()
         assert good.done == ["done", "again"]
+
+    async def test_one_that_raises_at_once_is_no_different(self, workers: Workers) -> None:
+        def broken() -> None:
+            raise RuntimeError("job")
+
+        client = Client(workers)
+        client.want("first", seconds=1)
+        client.put(broken)
+        client.want("never")
+        await trio.sleep(3)
+        assert (client.done, client.calls) == (["first"], ["broken"])
 
     async def test_what_a_client_that_is_gone_still_wanted_is_not_done(self, workers: Workers) -> None:
         client = Client(workers)

@@ -32,6 +32,7 @@ class Application:
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.gone_: list[tuple[str, str]] = []
+        self.broken = False
 
     async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
         await trio.sleep(auth.get("wait", 0))
@@ -63,8 +64,9 @@ class Application:
         raise RuntimeError("dispatch")
 
     def gone(self, socket: Socket, reason: str) -> None:
-        assert socket.admitted
         self.gone_.append((socket.namespace, reason))
+        if self.broken:
+            raise RuntimeError("gone")
 
 
 class Client:
@@ -401,6 +403,33 @@ class TestLeaving:
             ("/chat", "client namespace disconnect"),
             ("/chat", "ping timeout"),
         ]
+
+
+class TestABugInTheFarewell:
+    """``gone`` raises: a bug in the application, which costs nobody else anything."""
+
+    async def test_when_the_transport_is_lost_every_namespace_is_left_all_the_same(
+        self, client: Client, application: Application
+    ) -> None:
+        await connected(client)
+        await connected(client, namespace="/chat")
+        application.broken = True
+        client.session.close("transport close")
+        assert sorted(application.gone_) == [("/", "transport close"), ("/chat", "transport close")]
+
+    @pytest.mark.parametrize("before", ['2["now"]', '2["wait",1]'])
+    async def test_when_a_client_leaves_the_others_are_served_as_before(
+        self, sessions: EngineSessions, application: Application, before: str
+    ) -> None:
+        client, other = await connected(Client(sessions)), await connected(Client(sessions))
+        application.broken = True
+        client.send(before, "1")
+        await trio.sleep(2)
+        assert application.gone_ == [("/", "client namespace disconnect")]
+        application.events.clear()
+        other.send('2["wait",1]', '2["served"]')
+        await trio.sleep(2)
+        assert application.events == [["wait", 1], ["served"]]
 
 
 class TestWhileAdmissionWaits:
