@@ -29,28 +29,71 @@ _OURS = re.compile(rb"\r\n(?:expect|upgrade|http2-settings):[^\r\n]*", re.IGNORE
 """Header lines that ask for what the door has done (100 Continue) or what is not offered here (h2c)."""
 
 
-class Borrowed:
-    """One request of a connection, as a stream that Hypercorn may think it owns.
+class Bounded:
+    """A connection as Hypercorn sees it, whose writes come to an end.
+
+    Hypercorn shields its writes without a deadline. Here each has one, and ``abandon`` ends the one that is under way, so
+    that a client that does not read cannot hold up the shutdown.
 
     Attributes:
-        finished: Hypercorn has answered and the connection can be kept.
+        closed: the connection is of no further use.
     """
 
-    def __init__(self, connection: HttpConnection, first: bytes, *, rest: bool, write_s: float) -> None:
-        self.finished = trio.Event()
+    def __init__(self, connection: HttpConnection, *, write_s: float) -> None:
         self.closed = False
-        self._connection = connection
-        self._first = first
-        self._rest = rest  # more of this request, in chunks, may follow ``first``
         self._write_s = write_s
         stream: Any = connection.stream
+        self._stream = stream
+        self._sending: trio.CancelScope | None = None
         self.transport_stream = stream.transport_stream if connection.secure else stream
         self.socket = self.transport_stream.socket
         if connection.secure:
-            self.do_handshake = self._handshake_done
+            self.do_handshake = trio.lowlevel.checkpoint  # the door has done it
 
-    async def _handshake_done(self) -> None:
+    def selected_alpn_protocol(self) -> str:
+        return "h2"
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        return bytes(await self._stream.receive_some(max_bytes))
+
+    async def send_all(self, data: bytes) -> None:
+        if self.closed:
+            raise trio.ClosedResourceError
+        try:
+            with trio.move_on_after(self._write_s) as self._sending:
+                await self._stream.send_all(data)
+                return
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.abandon()
+            raise
+        finally:
+            self._sending = None
+        self.abandon()
+        raise trio.BrokenResourceError("the client does not read")
+
+    def abandon(self) -> None:
+        """Send nothing more."""
+        self.closed = True
+        if self._sending is not None:
+            self._sending.cancel()
+
+    async def aclose(self) -> None:
+        self.abandon()
         await trio.lowlevel.checkpoint()
+
+
+class Borrowed(Bounded):
+    """One request of a connection, as a stream that Hypercorn may think it owns.
+
+    Attributes:
+        finished: Hypercorn has answered, or is done with the connection.
+    """
+
+    def __init__(self, connection: HttpConnection, first: bytes, *, rest: bool, write_s: float) -> None:
+        super().__init__(connection, write_s=write_s)
+        self.finished = trio.Event()
+        self._first = first
+        self._rest = rest  # more of this request, in chunks, may follow ``first``
 
     def selected_alpn_protocol(self) -> str:
         return "http/1.1"
@@ -72,22 +115,17 @@ class Borrowed:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(until_finished)
-            data = bytes(await self._connection.stream.receive_some(max_bytes))
+            data = await super().receive_some(max_bytes)
             nursery.cancel_scope.cancel()
         return data
 
-    async def send_all(self, data: bytes) -> None:
-        # Hypercorn shields this without a deadline; a client that does not read would hang the shutdown.
-        with trio.move_on_after(self._write_s) as deadline:
-            await self._connection.stream.send_all(data)
-        if deadline.cancelled_caught:
-            self.closed = True
-            raise trio.BrokenResourceError("the client does not read")
+    def abandon(self) -> None:
+        super().abandon()
+        self.finished.set()
 
     async def aclose(self) -> None:
         if not self.finished.is_set():
-            self.closed = True
-            self.finished.set()
+            self.abandon()
         await trio.lowlevel.checkpoint()
 
 
@@ -154,17 +192,30 @@ class Web:
             body = await connection.body(head, self._body_bytes)
             first, rest = _OURS.sub(b"", head.raw) + body, False
         borrowed = Borrowed(connection, first, rest=rest, write_s=self._write_s)
-        await self._run(borrowed)
-        return not borrowed.closed
+        return await self._run(borrowed)
 
     async def serve_http2(self, connection: HttpConnection) -> None:
         """Serve a connection that negotiated HTTP/2, to its end."""
-        await self._run(connection.stream)
+        await self._run(Bounded(connection, write_s=self._write_s))
 
-    async def _run(self, stream: Any) -> None:
-        state: LifespanState = {}
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            await _Server(self._app, self._config, self._context, state, stream)
+    async def _run(self, stream: Bounded) -> bool:
+        """Let Hypercorn serve; True if the connection can be kept."""
+        kept = False
+        async with trio.open_nursery() as nursery:
+
+            async def abandon_when_cancelled() -> None:
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    stream.abandon()  # reaches the write that Hypercorn shields
+
+            nursery.start_soon(abandon_when_cancelled)
+            state: LifespanState = {}
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await _Server(self._app, self._config, self._context, state, stream)  # type: ignore[arg-type]
+            kept = not stream.closed
+            nursery.cancel_scope.cancel()
+        return kept
 
     async def stop(self) -> None:
         """Let idle HTTP/2 connections end."""

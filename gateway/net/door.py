@@ -71,6 +71,21 @@ class Door:
         """One connection, to its end. The one boundary: what goes wrong here ends this connection only."""
         self._connections += 1
         moved = False
+        try:
+            moved = await self._hold(stream, peer=peer, secure=secure)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
+            pass  # the client went away
+        except Exception:
+            log.exception("connection ended by an unexpected error", peer=peer)
+        finally:
+            self._connections -= 1
+            if not self._connections:
+                self._emptied.set()
+            if not moved:
+                await trio.aclose_forcefully(stream)
+
+    async def _hold(self, stream: trio.abc.Stream, *, peer: str, secure: bool) -> bool:
+        """Serve requests within their deadlines; True if the connection has moved to the multiplexer."""
         with trio.CancelScope() as scope:
             connection = HttpConnection(
                 stream,
@@ -82,23 +97,13 @@ class Door:
                 expire=scope.cancel,
             )
             try:
-                moved = await self._requests(connection, scope)
-            except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
-                pass  # the client went away
-            except Exception:
-                log.exception("connection ended by an unexpected error", peer=peer)
+                return await self._requests(connection, scope)
             finally:
                 self._idle.discard(scope)
-                self._connections -= 1
-                if not self._connections:
-                    self._emptied.set()
                 connection.forget()
-        if moved:
-            return
         if connection.expired and connection.mid_request:
             await self._say_timeout(connection)
-        with trio.move_on_after(self._http.write_s, shield=True):
-            await trio.aclose_forcefully(stream) if secure else await stream.aclose()
+        return False
 
     async def _say_timeout(self, connection: HttpConnection) -> None:
         with trio.move_on_after(1, shield=True):

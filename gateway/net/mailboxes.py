@@ -26,7 +26,7 @@ class Owner(Protocol):
 
     def resume(self) -> None: ...
     def broken(self) -> None:
-        """A job raised: end this client. Called while the exception is handled."""
+        """A job raised: end this client, whose other jobs are not done. Called while the exception is handled."""
         ...
 
     def drained(self) -> None:
@@ -72,6 +72,7 @@ class Mailbox:
                     await waiting
             except Exception:
                 self._owner.broken()
+                self.clear()
             if self._full and len(jobs) <= self._limit // 2:
                 self._full = False
                 self._owner.resume()

@@ -61,7 +61,5 @@ class PlainStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     def detach(self) -> socket.socket:
-        """Give the socket away; the stream is of no use afterwards."""
-        sock = self.socket
-        self.socket = socket.socket(fileno=sock.detach())
-        return self.socket
+        """Give the socket away; closing the stream afterwards does nothing."""
+        return socket.socket(fileno=self.socket.detach())

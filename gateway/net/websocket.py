@@ -69,7 +69,10 @@ class WebSockets:
                 answer.status_code,
                 bytes(answer.body or b""),
                 content_type="text/plain; charset=utf-8",
-                headers=[(k, v) for k, v in answer.headers.raw_items() if k in ("Upgrade", "Allow")],
+                headers=[
+                    ("Sec-WebSocket-Version", "13"),  # what is spoken here (RFC 6455 4.2.2)
+                    *((k, v) for k, v in answer.headers.raw_items() if k in ("Upgrade", "Allow")),
+                ],
                 close=True,
             )
         return answer.serialize(), bool(protocol.extensions)
