@@ -68,7 +68,7 @@ def test_connected_clients_do_not_hold_it_up_and_are_told_in_a_way_that_lets_the
     for device in devices:
         reason = device.inbox.take("@disconnected")["reason"]
         # A DISCONNECT packet would stop the published client for good; a restart must not (contract 4.8).
-        assert reason == "transport close"
+        assert reason in {"transport close", "transport error"}
         device.close()
 
 
