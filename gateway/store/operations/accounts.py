@@ -1,0 +1,73 @@
+"""Tenants and users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from gateway.records import Tenant, User
+from gateway.store import tenants, users
+from gateway.store.operations.base import Operations
+from gateway.store.ports import Once, TenantKeys
+
+
+class AccountOperations(Operations):
+    """``gateway.store.ports.Accounts`` in SQLite."""
+
+    async def create_tenant(self, name: str) -> TenantKeys:
+        return await self._write(lambda db: tenants.create(db, name, self._clock()))
+
+    async def rotate_keys(self, tenant_id: str) -> TenantKeys:
+        return await self._write(lambda db: tenants.rotate_keys(db, tenant_id))
+
+    async def tenants(self) -> list[Tenant]:
+        return self._read(tenants.every)
+
+    async def tenant(self, tenant_id: str) -> Tenant | None:
+        return self._read(lambda db: tenants.find(db, tenant_id))
+
+    async def tenant_by_api_key(self, key_sha256: bytes) -> Tenant | None:
+        return self._read(lambda db: tenants.find_by_api_key(db, key_sha256))
+
+    async def update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        settings: dict[str, dict[str, Any]],
+        webhook_url: str | msgspec.UnsetType | None = msgspec.UNSET,
+        then: Callable[[Tenant], None] | None = None,
+        once: Once[Tenant] | None = None,
+    ) -> Tenant:
+        return await self._write(lambda db: tenants.update(db, tenant_id, settings, webhook_url), then, once)
+
+    async def user(self, tenant_id: str, user_id: str) -> User | None:
+        return self._read(lambda db: users.find(db, tenant_id, user_id))
+
+    async def upsert_user(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        username: str | None,
+        app_code: str | msgspec.UnsetType | None = msgspec.UNSET,
+        avatar_url: str | msgspec.UnsetType | None = msgspec.UNSET,
+        metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET,
+        must_exist: bool = False,
+        once: Once[User] | None = None,
+    ) -> User:
+        return await self._write(
+            lambda db: users.upsert(
+                db,
+                tenant_id,
+                user_id,
+                username=username,
+                app_code=app_code,
+                avatar_url=avatar_url,
+                metadata=metadata,
+                must_exist=must_exist,
+                now=self._clock(),
+            ),
+            once=once,
+        )

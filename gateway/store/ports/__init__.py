@@ -1,0 +1,58 @@
+"""What the services need from a store; every implementation passes ``tests/store`` unchanged.
+
+Reads return at once from a consistent snapshot. Writes are queued to one writer that group-commits: a write
+returns, and its ``then`` runs, only after the commit that holds it is durable.
+
+``then`` is how effects stay in order and are never lost: it is called on the event loop, synchronously,
+once, right after the commit and in commit order, even when the task that asked for the write has been
+cancelled meanwhile. It must not raise and must not wait. It is not called for a write that raised or that
+was answered from an idempotency record.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.store.ports.accounts import Accounts, TenantKeys
+from gateway.store.ports.messages import ChangedMessage, MessageDraft, Messages
+from gateway.store.ports.once import Once, Replayed
+from gateway.store.ports.rooms import (
+    CreatedRoom,
+    NewParticipant,
+    RoomChange,
+    RoomDraft,
+    Rooms,
+    RosterChange,
+)
+
+__all__ = [
+    "Accounts",
+    "ChangedMessage",
+    "CreatedRoom",
+    "MessageDraft",
+    "Messages",
+    "NewParticipant",
+    "Once",
+    "Replayed",
+    "RoomChange",
+    "RoomDraft",
+    "Rooms",
+    "RosterChange",
+    "Store",
+    "TenantKeys",
+]
+
+
+class Store(Accounts, Rooms, Messages, Protocol):
+    """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
+
+    Raises (any method): ``Unavailable`` when the store is away or its write queue is full.
+    """
+
+    async def is_writable(self) -> bool:
+        """Whether the writer can open a transaction now, found out by one that changes nothing."""
+        ...
+
+    def statistics(self) -> dict[str, float]:
+        """Counters for ``telemetry``: writes waiting, commits, writes per commit, commit seconds."""
+        ...

@@ -1,0 +1,60 @@
+"""What is kept of tenants and of their users."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.records import Tenant, User
+from gateway.store.ports.once import Once
+
+
+class TenantKeys(msgspec.Struct, frozen=True, rename="camel"):
+    """Freshly made credentials; the API key is stored only as its SHA-256 and can never be shown again."""
+
+    id: str
+    api_key: str
+    webhook_secret: str
+
+
+class Accounts(Protocol):
+    """Tenants, and each tenant's own users."""
+
+    async def create_tenant(self, name: str) -> TenantKeys: ...
+    async def rotate_keys(self, tenant_id: str) -> TenantKeys: ...
+    async def tenants(self) -> list[Tenant]: ...
+    async def tenant(self, tenant_id: str) -> Tenant | None: ...
+    async def tenant_by_api_key(self, key_sha256: bytes) -> Tenant | None: ...
+    async def update_tenant(
+        self,
+        tenant_id: str,
+        *,
+        settings: dict[str, dict[str, Any]],
+        webhook_url: str | msgspec.UnsetType | None = msgspec.UNSET,
+        then: Callable[[Tenant], None] | None = None,
+        once: Once[Tenant] | None = None,
+    ) -> Tenant:
+        """Merge ``settings`` section by section, key by key, into what is stored."""
+        ...
+
+    async def user(self, tenant_id: str, user_id: str) -> User | None: ...
+    async def upsert_user(
+        self,
+        tenant_id: str,
+        user_id: str,
+        *,
+        username: str | None,
+        app_code: str | msgspec.UnsetType | None = msgspec.UNSET,
+        avatar_url: str | msgspec.UnsetType | None = msgspec.UNSET,
+        metadata: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET,
+        must_exist: bool = False,
+        once: Once[User] | None = None,
+    ) -> User:
+        """Create or update. ``username=None`` keeps the stored name (or takes the id for a new user).
+
+        Raises:
+            NotFound: ``must_exist`` and there is no such user.
+        """
+        ...
