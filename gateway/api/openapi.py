@@ -12,7 +12,7 @@ from gateway.api.answers import Problem
 from gateway.api.examples import EXAMPLES
 from gateway.api.idempotency import KEY_CHARACTERS
 from gateway.api.matching import Route, values_in
-from gateway.api.routes import ROUTES
+from gateway.api.table import ROUTES
 from gateway.chat.parts import MAX_PARTS, Part
 
 _SCHEMA: Final = "#/components/schemas/{name}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.routes import ROUTES
+from gateway.api.table import ROUTES
 from tests.api.conftest import Client, Gateway
 
 CREDENTIALS = (

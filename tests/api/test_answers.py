@@ -9,7 +9,8 @@ import pytest
 
 from gateway.api.answers import STATUS, failure
 from gateway.api.matching import Route
-from gateway.api.routes import ROUTES, Api
+from gateway.api.routes import Api
+from gateway.api.table import ROUTES
 from gateway.errors import Conflict, GatewayError, MethodNotAllowed, RateLimited, Unavailable
 from gateway.wire.http import Request
 from tests.api.conftest import Gateway

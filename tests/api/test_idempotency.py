@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.routes import ROUTES
+from gateway.api.table import ROUTES
 from tests.api.conftest import Client, Gateway
 
 MESSAGE = {"senderId": "ann", "parts": [{"type": "text", "text": "hi"}]}

@@ -9,7 +9,7 @@ import pytest
 from gateway.api.answers import Problem
 from gateway.api.examples import EXAMPLES
 from gateway.api.openapi import openapi_document
-from gateway.api.routes import ROUTES
+from gateway.api.table import ROUTES
 
 DOCUMENT = openapi_document(version="1.2.3", server_url="https://chat.example.org")
 TYPES = {kind.__name__: kind for row in ROUTES for kind in (row.body, row.answer) if kind} | {

@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.api.routes import ROUTES
+from gateway.api.table import ROUTES
 from gateway.wire.http import Request
 from tests.api.conftest import Client, Gateway, open_gateway
 
