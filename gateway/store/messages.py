@@ -48,6 +48,27 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
             return repeat
         raise Forbidden("This room is frozen.", code="room_frozen")
     parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
+    message = append(db, draft, newest=newest, activity_at=activity_at, parent=parent, now=now)
+    if message is None:
+        repeat = _stored(db, draft)
+        assert repeat is not None  # what append has met
+        return repeat
+    return Sent(message, rosters.get(db, draft.room_id, roster_version).user_ids, repeated=False)
+
+
+def append(
+    db: apsw.Cursor,
+    draft: MessageDraft,
+    *,
+    newest: int,
+    activity_at: int,
+    parent: ParentMessage | None = None,
+    now: int,
+) -> Message | None:
+    """Put a message behind the newest one of its room; whether it may be there was asked before.
+
+    Returns None, having changed nothing, when its ``client_message_id`` is there already.
+    """
     message_id, seq = str(uuid_utils.uuid7()), newest + 1
     # Clients sort by createdAt alone: it must grow even within a millisecond, and when the clock is set back.
     created_at = max(now, activity_at + 1)
@@ -71,8 +92,8 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
             draft.parent_message_id,
         ),
     )
-    if db.connection.changes() == 0 and (repeat := _stored(db, draft)) is not None:
-        return repeat
+    if db.connection.changes() == 0:
+        return None
     db.execute(
         "UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ? WHERE id = ?",
         (seq, created_at, seq, created_at, draft.preview_text, draft.room_id),
@@ -81,7 +102,7 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
         "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND user_id = ?",
         (draft.room_id, draft.sender_id),
     )
-    message = Message(
+    return Message(
         message_id,
         draft.room_id,
         draft.sender_id,
@@ -92,7 +113,6 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
         draft.parent_message_id,
         parent,
     )
-    return Sent(message, rosters.get(db, draft.room_id, roster_version).user_ids, repeated=False)
 
 
 def page(
