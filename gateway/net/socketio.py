@@ -235,9 +235,14 @@ class SocketIO:
 
     def _gone(self, socket: Socket, reason: str) -> None:
         """Tell the application, if it let the socket in, once."""
-        if socket.admitted:
+        if not socket.admitted:
+            return
+        try:
             self._application.gone(socket, reason)
-            socket.admitted = False
+        except Exception:
+            # A boundary of its own: this is reached from the end of the transport, where nothing else must fail.
+            log.exception("farewell failed", sid=self.engine.sid)
+        socket.admitted = False
 
     def closed(self, reason: str) -> None:
         """The Engine.IO session is over."""
