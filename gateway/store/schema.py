@@ -165,6 +165,13 @@ MESSAGES = Table(
         postgresql_where=text("client_message_id IS NOT NULL"),
     ),
     Index(
+        "messages_by_parent",
+        "parent_message_id",
+        "seq",
+        sqlite_where=text("parent_message_id IS NOT NULL"),
+        postgresql_where=text("parent_message_id IS NOT NULL"),
+    ),
+    Index(
         "messages_pinned",
         "room_id",
         "pinned_at",
