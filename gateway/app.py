@@ -17,6 +17,7 @@ from __future__ import annotations
 import gc
 import resource
 import signal
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ from gateway.api.services import Services
 from gateway.api.socket import ChatSockets
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
+from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.tenants import Tenants
@@ -113,7 +115,6 @@ class Node:
             policy_of=self._policy_of,
             grace_s=config.presence.grace_s,
         )
-        self.api = Api(self._services())
         self._sockets = ChatSockets(
             authenticator=self._authenticator,
             rosters=self._rosters,
@@ -123,6 +124,7 @@ class Node:
             fanout=self.fanout,
             wheel=self.wheel,
         )
+        self.api = Api(self._services())
         self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
         self.sessions = EngineSessions(
             settings=self._engine_settings(), wheel=self.wheel, accept=self._accept
@@ -137,6 +139,13 @@ class Node:
             users=Users(store=store),
             tenants=self._tenants,
             rooms=Rooms(store=store, rosters=self._rosters, limits=config.limits),
+            participants=Participants(
+                store=store,
+                rosters=self._rosters,
+                fanout=self.fanout,
+                sockets=self._sockets,
+                limits=config.limits,
+            ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
         )
@@ -320,6 +329,9 @@ def _prepare_process() -> None:
     # Nearly all garbage goes by reference counting; a full collection over 10 000 connections would cost tens of
     # milliseconds each time.
     gc.set_threshold(100_000, 50, 100)
+    # The store's thread needs the interpreter for microseconds after each commit; while the loop is busy it would wait this
+    # long for it, five milliseconds by default.
+    sys.setswitchinterval(0.0005)
 
 
 def _shown(host: str) -> str:

@@ -29,6 +29,10 @@ _OURS = re.compile(rb"\r\n(?:expect|upgrade|http2-settings):[^\r\n]*", re.IGNORE
 """Header lines that ask for what the door has done (100 Continue) or what is not offered here (h2c)."""
 
 
+LAST_WORD_S = 0.05
+"""How long an HTTP/2 connection that is idle at shutdown is left: the end of its last answer is sent by another task."""
+
+
 class Bounded:
     """A connection as Hypercorn sees it, whose writes come to an end.
 
@@ -45,6 +49,7 @@ class Bounded:
         stream: Any = connection.stream
         self._stream = stream
         self._sending: trio.CancelScope | None = None
+        self._receiving: trio.CancelScope | None = None
         self.transport_stream = stream.transport_stream if connection.secure else stream
         self.socket = self.transport_stream.socket
         if connection.secure:
@@ -54,7 +59,10 @@ class Bounded:
         return "h2"
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        return bytes(await self._stream.receive_some(max_bytes))
+        if not self.closed:
+            with trio.CancelScope() as self._receiving:
+                return bytes(await self._stream.receive_some(max_bytes))
+        raise trio.ClosedResourceError
 
     async def send_all(self, data: bytes) -> None:
         if self.closed:
@@ -72,10 +80,12 @@ class Bounded:
         raise trio.BrokenResourceError("the client does not read")
 
     def abandon(self) -> None:
-        """Send nothing more."""
+        """Send and receive nothing more."""
         self.closed = True
         if self._sending is not None:
             self._sending.cancel()
+        if self._receiving is not None:
+            self._receiving.cancel()
 
     async def aclose(self) -> None:
         self.abandon()
@@ -130,9 +140,10 @@ class Borrowed(Bounded):
 
 
 class _Server(TCPServer):
-    """Hypercorn's server for one connection, with three corrections."""
+    """Hypercorn's server for one connection, with four corrections."""
 
     stream: Any
+    stopping: trio.Event
 
     async def protocol_send(self, event: Event) -> None:
         if isinstance(event, Updated) and event.idle and isinstance(self.stream, Borrowed):
@@ -145,6 +156,14 @@ class _Server(TCPServer):
         await super()._read_data()
         # It would sleep on, and ``run`` with it, for the whole keep-alive time.
         await self.idle_task.stop()
+
+    async def _idle_timeout(self) -> None:
+        # Not Hypercorn's own ``terminated``: with that set, HTTP/2 says goodbye before the answer in progress has ended.
+        with trio.move_on_after(self.config.keep_alive_timeout):
+            await self.stopping.wait()
+            await trio.sleep(LAST_WORD_S)
+        with trio.CancelScope(shield=True):  # sends at most, and ``Bounded`` bounds that
+            await self._initiate_server_close()
 
     @property
     def protocol(self) -> ProtocolWrapper:
@@ -180,6 +199,7 @@ class Web:
         self._config.accesslog = None
         self._app = wrap_app(app, http.body_bytes, "asgi")
         self._context = WorkerContext(None)
+        self._stopping = trio.Event()
         self._write_s = http.write_s
         self._body_bytes = http.body_bytes
 
@@ -212,11 +232,13 @@ class Web:
             nursery.start_soon(abandon_when_cancelled)
             state: LifespanState = {}
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await _Server(self._app, self._config, self._context, state, stream)  # type: ignore[arg-type]
+                server = _Server(self._app, self._config, self._context, state, stream)  # type: ignore[arg-type]
+                server.stopping = self._stopping
+                await server
             kept = not stream.closed
             nursery.cancel_scope.cancel()
         return kept
 
-    async def stop(self) -> None:
-        """Let idle HTTP/2 connections end."""
-        await self._context.terminated.set()
+    def stop(self) -> None:
+        """Let HTTP/2 connections end as soon as they are idle."""
+        self._stopping.set()

@@ -211,6 +211,8 @@ class Door:
         self._stopping = True
         for scope in self._idle:
             scope.cancel()
+        if self._web is not None:
+            self._web.stop()
 
     async def wait_empty(self) -> None:
         """Until no connection is left here; multiplexed WebSockets do not count."""
