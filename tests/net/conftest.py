@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trustme
 
 from gateway.delivery.timers import Wheel
 from gateway.net.mailboxes import Workers
@@ -65,3 +66,9 @@ def engine(wheel: Wheel, adopt: Adopter, nursery: trio.Nursery) -> Engine:
 @pytest.fixture
 def front(nursery: trio.Nursery, wheel: Wheel, multiplexer: Multiplexer, pairs: Pairs) -> Front:
     return Front(nursery, wheel, multiplexer, pairs)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """Who vouches for the certificates of these tests."""
+    return trustme.CA()

@@ -19,11 +19,6 @@ LARGE = 3_000_000
 PATIENCE_S = HTTP.keep_alive_s * 3
 
 
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
 class Client:
     """An HTTP/2 client of one connection, which reads only when it is told to.
 

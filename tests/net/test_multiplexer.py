@@ -7,6 +7,8 @@ import socket
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.delivery.timers import Wheel
 from gateway.net.multiplexer import BATCH, Multiplexer
@@ -175,6 +177,47 @@ class TestWriting:
         await settle()
         assert len(receiver.reasons) == 1
         assert multiplexer.count == 0
+
+
+sizes = st.sampled_from([0, 1, 10, 125, 126, 1_000, 20_000])
+steps = st.one_of(
+    st.tuples(st.just("put"), sizes),
+    st.tuples(st.just("read"), st.integers(1, 30_000)),
+    st.tuples(st.just("settle"), st.just(0)),
+)
+
+
+@given(st.lists(steps, max_size=60))
+def test_whatever_the_client_reads_and_when_it_gets_everything_in_order(
+    history: list[tuple[str, int]],
+) -> None:
+    async def scenario() -> None:
+        wheel, pairs, receiver = Wheel(), Pairs(), Recorder(limit_bytes=10_000_000)
+        multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S)
+        sent, received = b"", b""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(multiplexer.run)
+            link, peer = Adopter(multiplexer, pairs)(receiver, buffer_bytes=4_096)
+            for number, (step, size) in enumerate((*history, ("settle", 0))):
+                if step == "put":
+                    item = prepare_text(bytes([number]) * size)
+                    sent += item.frame
+                    receiver.outbox.put(item)
+                elif step == "read":
+                    received += peer.read(size)
+                else:
+                    await settle()
+                assert 0 <= receiver.outbox.size <= len(sent) - len(received)
+            link.close(1000, "")
+            while not peer.ended:
+                received += peer.read(30_000)
+                await settle()
+            nursery.cancel_scope.cancel()
+        pairs.close()
+        assert received == sent + b"\x88\x02\x03\xe8"
+        assert receiver.outbox.size == 0
+
+    trio.run(scenario)
 
 
 class TestClosing:

@@ -109,6 +109,10 @@ def application() -> Application:
 
 @pytest.fixture
 def sessions(wheel: Wheel, workers: Workers, application: Application) -> EngineSessions:
+    return _sessions(wheel, workers, application)
+
+
+def _sessions(wheel: Wheel, workers: Workers, application: Application) -> EngineSessions:
     def accept(engine: EngineSession) -> SocketIO:
         return SocketIO(
             engine,
@@ -484,6 +488,18 @@ class TestWhileAdmissionWaits:
         client.send('2["hello"]')
         assert application.events == [["wait", 1], ["hello"]]
         assert application.gone_ == [("/", "client namespace disconnect")]
+
+    async def test_a_node_that_stops_lets_nobody_in(self, wheel: Wheel, application: Application) -> None:
+        workers = Workers()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(workers.run)
+            client = Client(_sessions(wheel, workers, application))
+            client.send('0{"wait":1}', "1", '0{"wait":1}')
+            await settle()
+            nursery.cancel_scope.cancel()
+        assert client.received() == []
+        client.session.close("server shutting down")
+        assert application.gone_ == []
 
     async def test_a_client_that_connects_and_is_lost_in_the_same_moment_leaves_nothing_behind(
         self, client: Client, application: Application

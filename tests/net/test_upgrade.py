@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 import trio
 
+from gateway.delivery.timers import Wheel
 from gateway.net.engine import Probe, State
 from gateway.net.multiplexer import Multiplexer
 from gateway.wire.http import Request
 from gateway.wire.prepared import prepare_text
 from tests.net.engines import PING_INTERVAL_S, Engine, packet
-from tests.net.fakes import CLOSE, TEXT, Frame, settle
+from tests.net.fakes import CLOSE, TEXT, Adopter, Frame, Pairs, settle
 
 
 async def test_the_probe_is_answered_and_lets_the_waiting_poll_go(engine: Engine) -> None:
@@ -241,3 +242,20 @@ async def test_too_much_in_flight_holds_the_new_transport_as_it_held_the_old(eng
     session.resume()
     await settle()
     assert upper.messages == ["too much"]
+
+
+async def test_a_node_that_stops_in_the_middle_leaves_the_session_to_be_ended(
+    wheel: Wheel, pairs: Pairs, nursery: trio.Nursery
+) -> None:
+    multiplexer = Multiplexer(wheel=wheel, close_s=1)
+    engine = Engine(wheel, Adopter(multiplexer, pairs), nursery)
+    async with trio.open_nursery() as running:
+        await running.start(multiplexer.run)
+        sid, session, upper = await engine.open_polling()
+        peer, _ = engine.probe(sid)
+        peer.send(packet("2probe"))
+        await settle()
+        running.cancel_scope.cancel()
+    assert (session.state, upper.reasons) == (State.POLLING, [])
+    session.close("server shutting down")
+    assert (await engine.ask(sid=sid)).status == 400

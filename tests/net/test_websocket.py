@@ -5,9 +5,12 @@ from __future__ import annotations
 import zlib
 
 import pytest
+import trio
+from trio.testing import lockstep_stream_pair
 
+from gateway.config import Http
 from gateway.delivery.timers import Wheel
-from gateway.net.http import parse_head
+from gateway.net.http import Clock, HttpConnection, parse_head
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.websocket import WebSockets
 from gateway.wire.frames import FrameReader
@@ -20,11 +23,8 @@ from tests.wire.client import masked
 DEFLATE = "permessage-deflate"
 
 
-def handshake(
-    multiplexer: Multiplexer, wheel: Wheel, *, offer: str | None, deflate: bool = True
-) -> tuple[str, bool]:
-    """What the server answers to an offer of extensions: its header, and whether frames will be compressed."""
-    websockets = WebSockets(
+def websockets_on(multiplexer: Multiplexer, wheel: Wheel, *, deflate: bool) -> WebSockets:
+    return WebSockets(
         multiplexer=multiplexer,
         wheel=wheel,
         message_bytes=1_000,
@@ -33,6 +33,13 @@ def handshake(
         write_s=1,
         deflate=deflate,
     )
+
+
+def handshake(
+    multiplexer: Multiplexer, wheel: Wheel, *, offer: str | None, deflate: bool = True
+) -> tuple[str, bool]:
+    """What the server answers to an offer of extensions: its header, and whether frames will be compressed."""
+    websockets = websockets_on(multiplexer, wheel, deflate=deflate)
     sent = upgrade("/echo/") if offer is None else upgrade("/echo/", Sec_WebSocket_Extensions=offer)
     answer = websockets.handshake(parse_head(sent))
     assert not isinstance(answer, Response)
@@ -41,6 +48,27 @@ def handshake(
         line.partition(": ")[2] for line in lines if line.lower().startswith("sec-websocket-extensions")
     ]
     return header[0] if header else "", answer[1]
+
+
+class TestAnswering:
+    async def begin(self, multiplexer: Multiplexer, wheel: Wheel, receiver: Recorder) -> None:
+        """Send the 101 to a client that does not read."""
+        server, _ = lockstep_stream_pair()
+        connection = HttpConnection(
+            server, settings=Http(), wheel=wheel, clock=Clock(), peer="", secure=True, expire=lambda: None
+        )
+        websockets = websockets_on(multiplexer, wheel, deflate=False)
+        await websockets.serve(connection, b"HTTP/1.1 101 ...", receiver, receiver.outbox, deflate=False)
+
+    async def test_cancelled_while_the_answer_is_sent_the_receiver_is_told(
+        self, multiplexer: Multiplexer, wheel: Wheel
+    ) -> None:
+        receiver = Recorder()
+        with trio.move_on_after(5) as scope:
+            await self.begin(multiplexer, wheel, receiver)
+        assert scope.cancelled_caught
+        assert receiver.reasons == ["transport error"]
+        assert receiver.link is None
 
 
 class TestCompression:
