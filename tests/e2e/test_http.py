@@ -222,6 +222,8 @@ MALFORMED = {
     "bad chunk": b"POST /v1/users HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "head too long": b"GET /v1/none HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 70_000 + b"\r\n\r\n",
     "target too long": b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two hosts": b"GET /v1/none HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
+    "no host": b"GET /v1/none HTTP/1.1\r\n\r\n",
     "http 3": b"GET /v1/none HTTP/3.0\r\nHost: x\r\n\r\n",
 }
 
@@ -346,6 +348,20 @@ def test_a_bad_websocket_handshake_is_refused(connection: Connection, headers: d
         WebSocket(connection, "/socket.io/?EIO=4&transport=websocket", headers=headers)
 
     assert refused.value.answer.status in {400, 426}
+
+
+def test_an_upgrade_to_something_else_is_passed_over(connection: Connection, ann: Person) -> None:
+    upgrade = {
+        "Upgrade": "h2c",
+        "Connection": "Upgrade, HTTP2-Settings",
+        "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA",
+    }
+
+    for path in ("/healthz", "/v1/none"):
+        answer = connection.ask("GET", path, headers=upgrade)
+        assert answer.status == (200 if path == "/healthz" else 404)
+
+    assert_still_served(connection, ann)
 
 
 def test_a_websocket_is_offered_at_its_own_paths_only(gateway: Gateway) -> None:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.support.engine import Peer, ends
@@ -17,6 +18,7 @@ from tests.support.node import NodeClients
 from tests.support.platform import Platform
 from tests.support.process import Gateway
 from tests.support.raw import Connection, WebSocket
+from tests.support.secured import Secured
 
 DRAIN_S = 2.0
 SLACK_S = 3.0  # for the machine, and for closing the store
@@ -153,6 +155,30 @@ def test_a_half_done_upgrade_and_half_a_frame_do_not_hold_it_up(running: Running
     polling.close()
     probing.close()
     halfway.close()
+
+
+def test_tls_clients_that_do_not_read_or_say_nothing_do_not_hold_it_up(tmp_path: Path) -> None:
+    secured = Secured(tmp_path, drain_s=DRAIN_S)
+    ann = secured.platform.person("ann")
+    room = secured.platform.room(ann)
+    stuck = WebSocket(secured.connect(receive_bytes=4_096), "/socket.io/?EIO=4&transport=websocket")
+    stuck.send(f"40{json.dumps(ann.auth)}")
+    for _ in range(80):
+        ann.send(room.id, "x" * 40_000)
+    silent = Connection(secured.gateway.url)  # not even a handshake
+    with httpx2.Client(
+        base_url=secured.gateway.url, http2=True, verify=secured.trust(), trust_env=False
+    ) as multiplexed:
+        assert multiplexed.get("/healthz").http_version == "HTTP/2"
+        secured.platform.close()
+
+        secured.gateway.process.signal(signal.SIGTERM)
+        code = secured.gateway.process.wait(within_s=DRAIN_S + SLACK_S)
+
+    assert code == 0, secured.gateway.process.output
+    assert "Traceback" not in secured.gateway.process.output, secured.gateway.process.output
+    silent.close()
+    stuck.close()
 
 
 def test_a_second_ctrl_c_is_obeyed_too(running: Running) -> None:

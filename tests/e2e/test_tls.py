@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx2
 import pytest
-import trustme
 
 from tests.e2e.conftest import end
 from tests.support.devices import POLLING, UPGRADE, WEBSOCKET, Clients, Transports
 from tests.support.engine import Peer
 from tests.support.inbox import PATIENCE_S
-from tests.support.platform import Platform
-from tests.support.process import Gateway
 from tests.support.raw import Connection, WebSocket
-
-
-class Secured:
-    """A gateway with a certificate, and whom to trust for it."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = trustme.CA()
-        certificate = authority.issue_cert("localhost", "127.0.0.1")
-        chain, key = folder / "chain.pem", folder / "key.pem"
-        certificate.cert_chain_pems[0].write_to_path(chain)
-        certificate.private_key_pem.write_to_path(key)
-        self.ca = str(folder / "ca.pem")
-        authority.cert_pem.write_to_path(self.ca)
-        self.gateway = Gateway(
-            folder / "data", settings={"tls": {"certificate": str(chain), "key": str(key)}}
-        )
-        keys = self.gateway.create_tenant()
-        self.gateway.start()
-        self.platform = Platform(self.gateway.url, keys.api_key, verify=self.trust())
-
-    def trust(self) -> ssl.SSLContext:
-        """A context for one client; HTTP clients write into theirs what they would negotiate."""
-        return ssl.create_default_context(cafile=self.ca)
-
-    def connect(self) -> Connection:
-        return Connection(self.gateway.url, tls=self.trust())
+from tests.support.secured import Secured
 
 
 @pytest.fixture(scope="module")
