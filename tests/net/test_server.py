@@ -134,6 +134,18 @@ class TestTls:
         assert (peer.read(), peer.ended) == (b"", True)
         assert front.door.load == 0
 
+    async def test_one_that_is_cancelled_while_it_shakes_hands_is_closed(
+        self, front: Front, tls: ssl.SSLContext
+    ) -> None:
+        async with trio.open_nursery() as nursery:
+            port = Port(front, nursery)
+            port.open(tls=tls)
+            peer = port.call()
+            await settle()
+            nursery.cancel_scope.cancel()
+        assert (peer.read(), peer.ended) == (b"", True)
+        port.close()
+
     async def test_one_that_shakes_hands_counts(self, port: Port, tls: ssl.SSLContext) -> None:
         port.open(most=1, tls=tls)
         shaking = port.call()
