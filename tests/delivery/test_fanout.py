@@ -35,7 +35,7 @@ class Bus:
 
 def setup(*user_ids: str) -> tuple[Fanout, Bus, list[Session]]:
     hub, bus = Hub(), Bus()
-    fanout = Fanout(hub=hub, bus=bus)  # type: ignore[arg-type]
+    fanout = Fanout(hub=hub, bus=bus)
     devices = [session(user_id) for user_id in user_ids]
     for device in devices:
         hub.add(device)

@@ -179,7 +179,7 @@ class Front:
 
 
 def request(
-    method: str, target: str, body: bytes | None = None, *, version: str = "1.1", **headers: str
+    method: str, target: str, body: bytes | None = None, /, *, version: str = "1.1", **headers: str
 ) -> bytes:
     """A request; ``X_Header`` stands for ``X-Header``."""
     lines = [f"{method} {target} HTTP/{version}", "Host: h"]

@@ -310,7 +310,10 @@ class Expiring:
     """A connection whose deadline cancels what it does, and the time that took."""
 
     def __init__(self, wheel: Wheel, *, lockstep: bool = False) -> None:
-        server, self.client = lockstep_stream_pair() if lockstep else memory_stream_pair()
+        ends: tuple[trio.abc.Stream, trio.abc.Stream] = (
+            lockstep_stream_pair() if lockstep else memory_stream_pair()
+        )
+        server, self.client = ends
         self.scope = trio.CancelScope()
         self.connection = over(server, wheel, self.scope.cancel)
 

@@ -76,7 +76,7 @@ class Client:
         for event in self._connection.receive_data(bytes(data)):
             if isinstance(event, h2.events.ResponseReceived):
                 assert event.stream_id is not None
-                self.answers[event.stream_id] = (int(dict(event.headers or [])[":status"]), b"")
+                self.answers[event.stream_id] = (_status(event), b"")
             elif isinstance(event, h2.events.DataReceived):
                 assert event.stream_id is not None
                 status, body = self.answers[event.stream_id]
@@ -91,6 +91,10 @@ class Client:
     async def _flush(self) -> None:
         if data := self._connection.data_to_send():
             await self.stream.send_all(data)
+
+
+def _status(event: h2.events.ResponseReceived) -> int:
+    return next(int(value) for name, value in event.headers or [] if name in (":status", b":status"))
 
 
 class Served:
