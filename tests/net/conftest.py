@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
+from trio.testing import memory_stream_pair
 
 from gateway.delivery.timers import Wheel
+from gateway.net.engine import EngineSessions
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
 from tests.net.clock import let_time_jump
 from tests.net.doors import Front
 from tests.net.engines import Engine
 from tests.net.fakes import Adopter, Pairs
+from tests.net.lean import Pair, over
+from tests.net.sockets import Application, Client, sessions_of
 
 CLOSE_S = 2.0
 
@@ -72,3 +76,25 @@ def front(nursery: trio.Nursery, wheel: Wheel, multiplexer: Multiplexer, pairs: 
 def authority() -> trustme.CA:
     """Who vouches for the certificates of these tests."""
     return trustme.CA()
+
+
+@pytest.fixture
+def pair(wheel: Wheel) -> Pair:
+    """The server's connection, and the client's end of it."""
+    server, client = memory_stream_pair()
+    return over(server, wheel), client
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def sessions(wheel: Wheel, workers: Workers, application: Application) -> EngineSessions:
+    return sessions_of(wheel, workers, application)
+
+
+@pytest.fixture
+def client(sessions: EngineSessions) -> Client:
+    return Client(sessions)

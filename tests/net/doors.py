@@ -198,3 +198,23 @@ def chunked(method: str, target: str, *pieces: bytes) -> bytes:
 def upgrade(target: str, **changes: str) -> bytes:
     headers = UPGRADE | {name.replace("_", "-"): value for name, value in changes.items()}
     return request("GET", target, **{name.replace("-", "_"): value for name, value in headers.items()})
+
+
+API = request("GET", "/v1/users")
+POSTED = request("POST", "/v1/messages", b'{"x":1}')
+ENDPOINT = request("POST", "/echo/", b"4hello")
+PAGE = request("GET", "/healthz")
+MISSING_PAGE = request("GET", "/no/such/page")
+PAGE_WITH_BODY = request("POST", "/no/such/page", b"x" * 1_000)
+API_IN_CHUNKS = chunked("POST", "/v1/messages", b'{"x"', b":1}")
+HEAD_OF_PAGE = request("HEAD", "/healthz")
+KINDS = {
+    "api": (API, 200),
+    "post": (POSTED, 200),
+    "endpoint": (ENDPOINT, 200),
+    "page": (PAGE, 200),
+    "missing page": (MISSING_PAGE, 404),
+    "unread body": (PAGE_WITH_BODY, 404),
+    "chunks": (API_IN_CHUNKS, 200),
+    "head": (HEAD_OF_PAGE, 200),
+}

@@ -13,6 +13,7 @@ from gateway.net.links import Link
 from gateway.net.multiplexer import Multiplexed, Multiplexer
 from gateway.net.ports import Receiver
 from gateway.wire.frames import FrameReader
+from tests.wire.client import masked
 
 settle = wait_all_tasks_blocked
 """Let everything run that can, without the clock moving on."""
@@ -171,3 +172,13 @@ class Adopter:
             early=early,
         )
         return link, peer
+
+
+def text(message: str) -> bytes:
+    """A client's text message."""
+    return masked(0x81, message.encode())
+
+
+def close(code: int) -> bytes:
+    """A client's close frame."""
+    return masked(0x88, code.to_bytes(2, "big"))

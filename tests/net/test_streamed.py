@@ -14,18 +14,10 @@ from gateway.net.streamed import Streamed
 from gateway.wire.frames import FrameReader
 from gateway.wire.prepared import prepare_text
 from tests.net.conftest import CLOSE_S
-from tests.net.fakes import CLOSE, PONG, Frame, Recorder, parse_frames, settle
+from tests.net.fakes import CLOSE, PONG, Frame, Recorder, close, parse_frames, settle, text
 from tests.wire.client import masked
 
 WRITE_S = 20.0
-
-
-def text(message: str) -> bytes:
-    return masked(0x81, message.encode())
-
-
-def close(code: int) -> bytes:
-    return masked(0x88, code.to_bytes(2, "big"))
 
 
 class Swallowing:
