@@ -108,6 +108,20 @@ class TestWriting:
             client.recv(65_536)
         client.close()
 
+    async def test_each_gets_its_own_packets_though_those_of_a_crowd_are_joined_once(
+        self, adopt: Adopter
+    ) -> None:
+        receivers = [Recorder() for _ in range(4)]
+        peers = [adopt(receiver)[1] for receiver in receivers]
+        items = {name: prepare_text(name.encode()) for name in "xyz"}
+        for queues in (["xy", "xy", "xz", "xy"], ["xy", "yx", "yx", "x"], ["", "x", "xyz", "xyz"]):
+            for receiver, queue in zip(receivers, queues, strict=True):
+                for name in queue:
+                    receiver.outbox.put(items[name])
+            await settle()
+            assert ["".join(peer.texts()) for peer in peers] == queues
+            assert all(receiver.outbox.size == 0 for receiver in receivers)
+
     async def test_what_the_kernel_refuses_follows_later_in_order(self, adopt: Adopter) -> None:
         receiver = Recorder(limit_bytes=10_000_000)
         _, peer = adopt(receiver, buffer_bytes=4_096)
