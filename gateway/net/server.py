@@ -76,6 +76,7 @@ class Listener:
         self._connections = connections
         self._tls = tls
         self._most = most
+        self._opening = 0  # accepted, and not yet counted by the door
         self._turned_away = 0
 
     async def run(self, listener: socket.socket) -> None:
@@ -91,28 +92,40 @@ class Listener:
                         log.error("cannot accept", error=error.strerror)
                         await trio.sleep(0.1)
                     break  # else the client has gone already
-                if self._door.load >= self._most:
+                if self._door.load + self._opening >= self._most:
                     sock.close()
                     self._turned_away += 1
                     continue
                 sock.setblocking(False)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                peer = str(address[0])
-                if self._tls is None:
-                    self._connections.start_soon(self._plain, sock, peer)
-                else:
-                    self._connections.start_soon(self._secure, sock, peer, self._tls)
+                self._opening += 1
+                self._connections.start_soon(self._serve, sock, str(address[0]))
 
-    async def _plain(self, sock: socket.socket, peer: str) -> None:
-        await self._door.serve(PlainStream(sock), peer=peer, secure=False)
+    async def _serve(self, sock: socket.socket, peer: str) -> None:
+        stream: trio.abc.Stream | None = None
+        try:
+            stream = PlainStream(sock) if self._tls is None else await self._shake_hands(sock, self._tls)
+        finally:
+            self._opening -= 1
+        if stream is not None:
+            await self._door.serve(stream, peer=peer, secure=self._tls is not None)
 
-    async def _secure(self, sock: socket.socket, peer: str, context: ssl.SSLContext) -> None:
+    @staticmethod
+    async def _shake_hands(sock: socket.socket, context: ssl.SSLContext) -> trio.abc.Stream | None:
+        """TLS on an accepted socket; None when it came to nothing."""
         transport = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         stream = trio.SSLStream(transport, context, server_side=True, https_compatible=True)
+        done = False
         try:
-            with trio.fail_after(HANDSHAKE_S):
+            with trio.move_on_after(HANDSHAKE_S):
                 await stream.do_handshake()
-        except (trio.TooSlowError, trio.BrokenResourceError, ssl.SSLError, OSError):
-            await trio.aclose_forcefully(stream)
-            return
-        await self._door.serve(stream, peer=peer, secure=True)
+                done = True
+        except (trio.BrokenResourceError, ssl.SSLError, OSError):
+            pass  # the client went away, or speaks something else
+        finally:
+            if not done:
+                await trio.aclose_forcefully(stream)
+        return stream if done else None
+
+    def statistics(self) -> dict[str, int]:
+        return {"opening": self._opening, "turned_away": self._turned_away}
