@@ -101,6 +101,18 @@ class RoomDetail(RoomSummary, frozen=True, rename="camel"):
     participants: list[Participant]
 
 
+class Membership(msgspec.Struct, frozen=True, rename="camel"):
+    """A change of a roster: ``data`` of a ``data-membership`` part (contract 3.5).
+
+    Attributes:
+        actor_user_id: who did it; the target himself where nobody else is known to have.
+    """
+
+    action: Literal["joined", "left", "removed"]
+    actor_user_id: str
+    target_user_id: str
+
+
 class Reaction(msgspec.Struct, frozen=True, rename="camel"):
     user_id: str
     emoji: str

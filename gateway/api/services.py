@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gateway.api.auth import Authenticator
 from gateway.chat.messages import Messages
+from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms
 from gateway.chat.tenants import Tenants
@@ -20,5 +21,6 @@ class Services:
     users: Users
     tenants: Tenants
     rooms: Rooms
+    participants: Participants
     messages: Messages
     receipts: Receipts

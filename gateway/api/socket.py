@@ -120,6 +120,12 @@ class ChatSockets:
         last = self._hub.remove(session)
         self._presence.departed(session, last=last)
 
+    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        """The user is no longer in the room: his connections leave it and are not typing in it any more."""
+        for session in self._hub.sessions_of(tenant_id, (user_id,)):
+            self._stopped_typing(session, room_id)
+        self._presence.expel(tenant_id, user_id, room_id)
+
     def dispatch(self, socket: Socket, packet: Packet) -> Waiting:
         session: Session = socket.state
         data = packet.data

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.api import messages, receipts, rooms, tenants, users
+from gateway.api import messages, participants, receipts, rooms, tenants, users
 from gateway.api.auth import Session
 from gateway.api.matching import Route
+from gateway.chat.participants import ClearedHistory, DeletedForMe
 from gateway.chat.tenants import SettingsPatch, SettingsView
 from gateway.records import Message, MessagePage, ReadMark, RoomDetail, RoomPage, User
 
@@ -85,6 +86,52 @@ ROUTES: Final = (
         body=rooms.RoomPatchBody,
         answer=RoomDetail,
         errors=(403,),
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/participants",
+        handler=participants.post_participant,
+        who="either",
+        summary="Let somebody into a room (session tokens: operators, and not into a direct conversation)",
+        body=participants.JoinBody,
+        answer=RoomDetail,
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/chat/rooms/{roomId}/participants/{userId}",
+        handler=participants.delete_participant,
+        who="either",
+        summary="Leave a room, or remove somebody from it (session tokens: operators)",
+        query=participants.ActorQuery,
+        answer=RoomDetail,
+    ),
+    Route(
+        method="PATCH",
+        path="/v1/chat/rooms/{roomId}/participants/{userId}",
+        handler=participants.patch_participant,
+        who="either",
+        summary="Make a participant an operator or a member (session tokens: operators only)",
+        body=participants.RoleBody,
+        answer=RoomDetail,
+        errors=(403,),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/chat/rooms/{roomId}/for-me",
+        handler=participants.delete_room_for_me,
+        who="either",
+        summary="Leave a group, or hide a direct conversation until its next message",
+        query=participants.OwnRoomQuery,
+        answer=DeletedForMe,
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/clear-history",
+        handler=participants.post_clear_history,
+        who="either",
+        summary="Make what was said so far disappear for one user",
+        body=participants.ClearBody,
+        answer=ClearedHistory,
     ),
     Route(
         method="GET",

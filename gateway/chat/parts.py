@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.chat.reading import read
 from gateway.errors import InvalidRequest
+from gateway.records import Membership
 
 MAX_PARTS: Final = 100
 PREVIEW_CHARACTERS: Final = 200
@@ -46,14 +47,6 @@ class CallLog(msgspec.Struct, frozen=True, rename="camel"):
     initiated_by_user_id: str
     is_group: bool
     duration_seconds: float | None = None
-
-
-class Membership(msgspec.Struct, frozen=True, rename="camel"):
-    """``data`` of a ``data-membership`` part."""
-
-    action: Literal["joined", "left", "removed"]
-    actor_user_id: str
-    target_user_id: str
 
 
 class Content(msgspec.Struct, frozen=True):

@@ -12,3 +12,13 @@ class Fanout(Protocol):
     def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
         """Queue one event; ``payload`` is one JSON object. Never waits and never raises for a recipient."""
         ...
+
+
+class Sockets(Protocol):
+    """The open connections of users, as far as a change of a roster concerns them."""
+
+    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        """This user is no longer in this room: whichever of his connections has it open leaves it, and stops
+        typing in it. Never waits and never raises for a connection.
+        """
+        ...

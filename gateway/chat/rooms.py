@@ -123,7 +123,9 @@ class Rooms:
         _check_metadata(draft.metadata)
         participants = draft.participants
         if draft.creator_id is not None:
-            participants = [await self._as_named_by_a_user(draft.tenant_id, entry) for entry in participants]
+            participants = [
+                await as_named_by_a_user(self._store, draft.tenant_id, entry) for entry in participants
+            ]
         draft = msgspec.structs.replace(
             draft, participants=participants, max_participants=self._limits.room_participants
         )
@@ -156,13 +158,14 @@ class Rooms:
             once=once,
         )
 
-    async def _as_named_by_a_user(self, tenant_id: str, entry: NewParticipant) -> NewParticipant:
-        """A user may name people who are new, but only the tenant's backend renames those who are there."""
-        if entry.username is None and entry.app_code is None:
-            return entry
-        if await self._store.user(tenant_id, entry.id) is None:
-            return entry
-        return NewParticipant(id=entry.id, role=entry.role)
+
+async def as_named_by_a_user(store: Store, tenant_id: str, entry: NewParticipant) -> NewParticipant:
+    """A user may name people who are new, but only the tenant's backend renames those who are there."""
+    if entry.username is None and entry.app_code is None:
+        return entry
+    if await store.user(tenant_id, entry.id) is None:
+        return entry
+    return NewParticipant(id=entry.id, role=entry.role)
 
 
 def _check_metadata(metadata: dict[str, object] | None) -> None:

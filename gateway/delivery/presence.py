@@ -187,6 +187,16 @@ class Presence:
             self._tell_left(room_id, session.user_id)
         session.outbox.put(prepare_event("left-room", encode({"roomId": room_id})))
 
+    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        """The user may not be in the room any more: the sessions that have it open leave it, and no grace holds."""
+        for session in self._hub.sessions_of(tenant_id, (user_id,)):
+            if session.room_id == room_id:
+                self.leave(session)
+        timer = self._room_leaving.get(room_id, {}).get(user_id)
+        if timer is not None:
+            timer.cancel()
+            self._room_gone(room_id, user_id)
+
     def dropped(self, session: Session) -> None:
         """The session has gone with a room open: the grace holds here too."""
         room_id = session.room_id

@@ -19,6 +19,7 @@ from gateway.store.connection import connect
 from gateway.store.migrate import migrate
 from gateway.store.operations.accounts import AccountOperations
 from gateway.store.operations.messages import MessageOperations
+from gateway.store.operations.participants import ParticipantOperations
 from gateway.store.operations.rooms import RoomOperations
 from gateway.store.rosters import Rosters
 from gateway.store.writer import open_writer
@@ -58,7 +59,7 @@ async def open_store(
             await trio.to_thread.run_sync(writes.close, abandon_on_cancel=True)
 
 
-class SqliteStore(AccountOperations, RoomOperations, MessageOperations):
+class SqliteStore(AccountOperations, RoomOperations, ParticipantOperations, MessageOperations):
     """``gateway.store.ports.Store`` in one SQLite file. Made by :func:`open_store`."""
 
     async def is_writable(self) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import apsw
 
-from gateway.errors import Forbidden, InvalidRequest
-from gateway.records import RoomDetail
-from gateway.store import rooms, users
+from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from gateway.records import Membership, Role, RoomDetail
+from gateway.store import memberships, rooms, users
 from gateway.store.connection import row
 from gateway.store.direct import is_direct
 from gateway.store.ports import NewParticipant, RosterChange
@@ -21,13 +21,15 @@ def add(
     person: NewParticipant,
     *,
     actor_id: str | None,
+    by_server: bool = False,
     max_participants: int,
     now: int,
 ) -> RosterChange:
     """See ``Store.add_participant``."""
-    rooms.require_operator(db, tenant_id, room_id, actor_id)
+    rooms.require_operator(db, tenant_id, room_id, None if by_server else actor_id)
+    viewer_id = None if by_server else actor_id
     if _role(db, room_id, person.id) is not None:
-        return RosterChange(_seen(db, tenant_id, room_id, actor_id), False, ())
+        return RosterChange(_seen(db, tenant_id, room_id, viewer_id))
     found = row(
         db,
         """
@@ -38,7 +40,7 @@ def add(
     )
     assert found is not None  # required above
     name, custom_type, external_id, participants, position, seq, roster_version = found
-    if actor_id is not None and is_direct(
+    if viewer_id is not None and is_direct(
         name=name, custom_type=custom_type, external_id=external_id, participants=participants
     ):
         raise Forbidden("Nobody can be added to a direct conversation.", code="direct_room")
@@ -61,7 +63,7 @@ def add(
             room_id,
             person.id,
             tenant_id,
-            person.role or "MEMBER",
+            person.role or ("MEMBER" if participants else "OPERATOR"),
             position,
             now,
             seq,
@@ -77,8 +79,10 @@ def add(
         """,
         (room_id,),
     )
+    membership = Membership("joined", actor_id or person.id, person.id)
+    message = memberships.tell(db, tenant_id, room_id, membership, now)
     recipients = rosters.get(db, room_id, roster_version + 1).user_ids
-    return RosterChange(_seen(db, tenant_id, room_id, actor_id), True, recipients)
+    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, message, recipients)
 
 
 def remove(
@@ -89,31 +93,32 @@ def remove(
     user_id: str,
     *,
     actor_id: str | None,
-    clear: bool,
+    by_server: bool,
     now: int,
 ) -> RosterChange:
     """See ``Store.remove_participant``."""
-    if actor_id != user_id:
-        rooms.require_operator(db, tenant_id, room_id, actor_id)
+    viewer_id = None if by_server else actor_id
+    if viewer_id != user_id:
+        rooms.require_operator(db, tenant_id, room_id, viewer_id)
     found = row(
         db,
         """
-        SELECT seq, roster_version, role, cleared_seq
+        SELECT roster_version, role, cleared_seq
         FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
         WHERE rooms.id = ? AND rooms.tenant_id = ?
         """,
         (user_id, room_id, tenant_id),
     )
     if found is None:
-        if actor_id == user_id:
+        if viewer_id == user_id:
             raise rooms.no_such_room()
-        return RosterChange(_seen(db, tenant_id, room_id, actor_id), False, ())
-    seq, roster_version, role, cleared_seq = found
+        return RosterChange(_seen(db, tenant_id, room_id, viewer_id))
+    roster_version, role, cleared_seq = found
     recipients = rosters.get(db, room_id, roster_version).user_ids
     db.execute("DELETE FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
     db.execute(
         "INSERT INTO former_participants (room_id, user_id, cleared_seq, left_at) VALUES (?, ?, ?, ?)",
-        (room_id, user_id, seq if clear else cleared_seq, now),
+        (room_id, user_id, cleared_seq, now),
     )
     db.execute(
         """
@@ -124,10 +129,26 @@ def remove(
     )
     if role == "OPERATOR":
         _keep_an_operator(db, room_id)
+    left = actor_id in (None, user_id)
+    membership = Membership("left" if left else "removed", actor_id or user_id, user_id)
+    message = memberships.tell(db, tenant_id, room_id, membership, now)
     # Who leaves still gets the room to see, as nobody in particular.
-    return RosterChange(
-        _seen(db, tenant_id, room_id, None if actor_id == user_id else actor_id), True, recipients
-    )
+    viewer_id = None if left else viewer_id
+    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, message, recipients)
+
+
+def change_role(
+    db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, role: Role, *, actor_id: str | None
+) -> RoomDetail:
+    """See ``Store.change_role``."""
+    rooms.require_operator(db, tenant_id, room_id, actor_id)
+    before = _role(db, room_id, user_id)
+    if before is None:
+        raise NotFound("There is no such participant in this room.")
+    if before == "OPERATOR" and role != "OPERATOR" and not _has_operator(db, room_id, but=user_id):
+        raise Conflict("A room needs an operator.", code="last_operator")
+    db.execute("UPDATE participants SET role = ? WHERE room_id = ? AND user_id = ?", (role, room_id, user_id))
+    return _seen(db, tenant_id, room_id, actor_id)
 
 
 def _keep_an_operator(db: apsw.Cursor, room_id: str) -> None:
@@ -143,6 +164,15 @@ def _keep_an_operator(db: apsw.Cursor, room_id: str) -> None:
     )
 
 
+def _has_operator(db: apsw.Cursor, room_id: str, *, but: str) -> bool:
+    found = row(
+        db,
+        "SELECT 1 FROM participants WHERE room_id = ? AND role = 'OPERATOR' AND user_id <> ? LIMIT 1",
+        (room_id, but),
+    )
+    return found is not None
+
+
 def _role(db: apsw.Cursor, room_id: str, user_id: str) -> str | None:
     found = row(db, "SELECT role FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
     return None if found is None else str(found[0])
@@ -150,5 +180,5 @@ def _role(db: apsw.Cursor, room_id: str, user_id: str) -> str | None:
 
 def _seen(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail:
     room = rooms.find(db, tenant_id, room_id, viewer_id)
-    assert room is not None  # both callers have looked
+    assert room is not None  # every caller has looked
     return room

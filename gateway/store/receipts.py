@@ -76,31 +76,6 @@ def mark_read(
     return MarkedRead(mark, recipients)
 
 
-def clear_history(
-    db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *, hide: bool, now: int
-) -> str:
-    """See ``Store.clear_history``."""
-    newest = row(
-        db,
-        """
-        SELECT rooms.seq FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
-        WHERE rooms.id = ? AND rooms.tenant_id = ?
-        """,
-        (user_id, room_id, tenant_id),
-    )
-    if newest is None:
-        raise no_such_room()
-    (seq,) = newest
-    db.execute(
-        """
-        UPDATE participants SET cleared_seq = ?, read_seq = ?, skipped = 0, hidden_seq = ?
-        WHERE room_id = ? AND user_id = ?
-        """,
-        (seq, seq, seq if hide else -1, room_id, user_id),
-    )
-    return iso(now)
-
-
 def _skipped(
     db: apsw.Cursor, room_id: str, user_id: str, *, read_seq: int, skipped: int, seq: int, newest: int
 ) -> int:

@@ -16,6 +16,7 @@ from gateway.api.routes import Api
 from gateway.api.services import Services
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
+from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.tenants import Tenants
@@ -41,10 +42,18 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class Recorder:
-    """A fan-out that reaches nobody and remembers everything."""
+    """A fan-out that reaches nobody and remembers everything, and so it does with who is expelled.
+
+    Attributes:
+        expelled: (user id, room id), and how much had been told by then.
+    """
 
     def __init__(self) -> None:
         self.told: list[Told] = []
+        self.expelled: list[tuple[str, str, int]] = []
+
+    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        self.expelled.append((user_id, room_id, len(self.told)))
 
     def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
         self.told.append(Told(tenant_id, tuple(user_ids), event, payload))
@@ -97,6 +106,9 @@ class Client:
 
     async def post(self, path: str, body: Any = None, **options: Any) -> Answer:
         return await self.send("POST", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> Answer:
+        return await self.send("DELETE", path, **options)
 
     async def patch(self, path: str, body: Any = None, **options: Any) -> Answer:
         return await self.send("PATCH", path, body, **options)
@@ -169,6 +181,9 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             users=Users(store=store),
             tenants=Tenants(store=store, presence=Presence(), changed=authenticator.forget_tenant),
             rooms=Rooms(store=store, rosters=rosters, limits=limits),
+            participants=Participants(
+                store=store, rosters=rosters, fanout=fanout, sockets=fanout, limits=limits
+            ),
             messages=Messages(store=store, fanout=fanout, limiter=Limiter(limits, clock=clock)),
             receipts=Receipts(store=store, fanout=fanout),
         )

@@ -49,6 +49,26 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         {"name": "new"},
         everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
     ),
+    ("POST", "/v1/chat/rooms/{roomId}/participants"): (
+        {"userId": "somebody"},
+        everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("DELETE", "/v1/chat/rooms/{roomId}/participants/{userId}"): (
+        None,
+        everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("PATCH", "/v1/chat/rooms/{roomId}/participants/{userId}"): (
+        {"role": "OPERATOR"},
+        everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("DELETE", "/v1/chat/rooms/{roomId}/for-me"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/clear-history"): (
+        {},
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
     ("GET", "/v1/chat/rooms/{roomId}/messages"): (
         None,
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
@@ -62,10 +82,12 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
 }
-# Bodies in which the API key must say as whom it acts.
+# Where the API key must say as whom it acts: in the body, or in the query of what has none.
 ACTING = {
     "/v1/chat/rooms/{roomId}/messages": "senderId",
     "/v1/chat/rooms/{roomId}/read": "userId",
+    "/v1/chat/rooms/{roomId}/for-me": "userId",
+    "/v1/chat/rooms/{roomId}/clear-history": "userId",
 }
 
 
@@ -109,12 +131,16 @@ async def test_a_route_answers_each_credential_as_it_should(
     gateway: Gateway, row: Any, credential: str
 ) -> None:
     await gateway.user("member")
-    room_id = await gateway.room("operator", "member")
+    room_id = await gateway.room("operator", "member", "third")
     body, expected = EXPECTED[row.method, row.path]
     caller = await client(gateway, credential)
-    if not caller.user_id and row.method == "POST" and row.path in ACTING:
-        body = {**body, ACTING[row.path]: "member"}
-    answer = await caller.send(row.method, row.path.removeprefix("/v1").format(roomId=room_id), body)
+    path = place(row.path, room_id)
+    if not caller.user_id and row.method != "GET" and row.path in ACTING:
+        if body is None:
+            path += f"?{ACTING[row.path]}=member"
+        else:
+            body = {**body, ACTING[row.path]: "member"}
+    answer = await caller.send(row.method, path, body)
     assert answer.status == expected[credential], answer.body
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     if answer.status >= 400:
@@ -123,20 +149,26 @@ async def test_a_route_answers_each_credential_as_it_should(
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("row", [row for row in ROUTES if "{roomId}" in row.path], ids=lambda row: row.path)
+def place(path: str, room_id: str) -> str:
+    """The path of a row, with what is to be found there."""
+    return path.removeprefix("/v1").format(roomId=room_id, userId="third")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROUTES if "{roomId}" in row.path], ids=lambda row: f"{row.method} {row.path}"
+)
 async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gateway, row: Any) -> None:
     room_id = await gateway.room("operator", "member")
     body, _ = EXPECTED[row.method, row.path]
     stranger = await gateway.user("stranger")
     other = await gateway.user("member", of=gateway.other)
-    path = row.path.removeprefix("/v1")
     unknown = "00000000-0000-4000-8000-000000000000"
     answers = [
-        await stranger.send(row.method, path.format(roomId=room_id), body),
-        await other.send(row.method, path.format(roomId=room_id), body),
-        await stranger.send(row.method, path.format(roomId=unknown), body),
-        await stranger.send(row.method, path.format(roomId="no-uuid"), body),
-        await stranger.send(row.method, path.format(roomId="%00"), body),
+        await stranger.send(row.method, place(row.path, room_id), body),
+        await other.send(row.method, place(row.path, room_id), body),
+        await stranger.send(row.method, place(row.path, unknown), body),
+        await stranger.send(row.method, place(row.path, "no-uuid"), body),
+        await stranger.send(row.method, place(row.path, "%00"), body),
     ]
     assert {answer.status for answer in answers} == {404}
     assert len({answer.body for answer in answers}) == 1
@@ -155,6 +187,9 @@ async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gatewa
             {"senderId": "bob", "parts": [{"type": "text", "text": "x"}]},
         ),
         ("POST", "/chat/rooms/{room}/read", {"userId": "bob"}),
+        ("POST", "/chat/rooms/{room}/clear-history", {"userId": "bob"}),
+        ("DELETE", "/chat/rooms/{room}/for-me?userId=bob", None),
+        ("DELETE", "/chat/rooms/{room}/participants/bob?actorUserId=bob", None),
     ],
 )
 async def test_a_user_cannot_act_as_another_but_may_say_who_he_is(
@@ -166,7 +201,9 @@ async def test_a_user_cannot_act_as_another_but_may_say_who_he_is(
     assert (await bob.send(method, path, body)).status in (200, 201)
 
 
-@pytest.mark.parametrize(("path", "field"), [("messages", "senderId"), ("read", "userId")])
+@pytest.mark.parametrize(
+    ("path", "field"), [("messages", "senderId"), ("read", "userId"), ("clear-history", "userId")]
+)
 async def test_the_backend_must_say_as_whom_it_acts(gateway: Gateway, path: str, field: str) -> None:
     room_id = await gateway.room("ann", "bob")
     answer = await gateway.server.post(

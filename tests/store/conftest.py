@@ -12,7 +12,7 @@ import pytest
 from gateway.config import StoreSettings
 from gateway.records import Message, RoomDetail, RoomSummary, Sent
 from gateway.store.engine import open_store
-from gateway.store.ports import MessageDraft, NewParticipant, RoomDraft, Store
+from gateway.store.ports import MessageDraft, NewParticipant, RoomDraft, RosterChange, Store
 
 
 class Clock:
@@ -84,6 +84,18 @@ class Home:
             parts=b'[{"type":"text","text":"%b"}]' % text.encode(),
             preview_text=text,
             **draft,
+        )
+
+    async def add(self, room_id: str, user_id: str, **options: Any) -> RosterChange:
+        """By the API key, unless there is an ``actor_id``."""
+        return await self.store.add_participant(
+            self.tenant_id, room_id, NewParticipant(user_id), **{"actor_id": None, **options}
+        )
+
+    async def remove(self, room_id: str, user_id: str, **options: Any) -> RosterChange:
+        """By the API key, unless there is an ``actor_id``."""
+        return await self.store.remove_participant(
+            self.tenant_id, room_id, user_id, **{"actor_id": None, **options}
         )
 
     async def rooms(self, viewer_id: str, **query: Any) -> list[RoomSummary]:

@@ -126,37 +126,3 @@ async def test_in_a_group_nobody_is_the_other(
     await read(home, room.id, "bob")
 
     assert await peer_last_read_at(home, room.id, "ann") is None
-
-
-async def test_clearing_takes_the_history_away_from_one_user_alone(home: Home) -> None:
-    room = await home.room("ann", "bob")
-    await home.say(room.id, "ann", "old")
-
-    await home.store.clear_history(home.tenant_id, room.id, "bob")
-
-    (entry,) = await home.rooms("bob")
-    assert (entry.last_message, entry.unread_count) == (None, 0)
-    assert await home.texts(room.id, "bob") == []
-    assert await home.texts(room.id, "ann") == ["old"]
-    await home.say(room.id, "ann", "new")
-    assert await home.texts(room.id, "bob") == ["new"]
-    assert await home.unread(room.id, "bob") == 1
-
-
-async def test_a_hidden_room_comes_back_with_the_next_message(home: Home) -> None:
-    room = await home.room("ann", "bob")
-    await home.say(room.id, "ann", "old")
-
-    await home.store.clear_history(home.tenant_id, room.id, "bob", hide=True)
-
-    assert await home.rooms("bob") == []
-    assert len(await home.rooms("ann")) == 1
-    await home.say(room.id, "ann", "new")
-    assert [one.id for one in await home.rooms("bob")] == [room.id]
-
-
-async def test_clearing_is_for_participants(home: Home) -> None:
-    room = await home.room("ann")
-
-    with pytest.raises(NotFound):
-        await home.store.clear_history(home.tenant_id, room.id, "eve")

@@ -11,7 +11,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.store.ports import NewParticipant
+from gateway.records import Message
 
 from .conftest import STORES, Clock, Home, OpenStore
 
@@ -23,10 +23,12 @@ steps = st.one_of(
     st.tuples(st.just("say"), people),
     st.tuples(st.just("say"), people),
     st.tuples(st.just("read"), people, st.none() | number),
-    st.tuples(st.just("clear"), people, st.booleans()),
+    st.tuples(st.just("clear"), people),
     st.tuples(st.just("delete"), number, st.booleans()),
     st.tuples(st.just("join"), people),
     st.tuples(st.just("leave"), people),
+    st.tuples(st.just("remove"), people, people),
+    st.tuples(st.just("forget"), people),
 )
 
 
@@ -43,6 +45,11 @@ class Model:
         self.deleted: set[str] = set()
         self.past = {"ann": 0, "bob": 0}
         self.cleared: dict[str, int] = {}
+
+    def told(self, message: Message | None) -> None:
+        """The server has said something itself."""
+        assert message is not None
+        self.messages.append((message.id, message.sender_id))
 
     def unread(self, user_id: str) -> int:
         return sum(
@@ -70,8 +77,8 @@ async def take(home: Home, room_id: str, model: Model, step: tuple[Any, ...]) ->
             marked = await store.mark_read(tenant_id, room_id, user_id, message_id=model.messages[index][0])
             model.past[user_id] = max(model.past[user_id], index + 1)
             assert marked.mark.unread_count == model.unread(user_id)
-        case "clear", user_id, hide if user_id in model.past:
-            await store.clear_history(tenant_id, room_id, user_id, hide=hide)
+        case "clear", user_id if user_id in model.past:
+            await store.clear_history(tenant_id, room_id, user_id)
             model.past[user_id] = model.cleared[user_id] = len(model.messages)
         case "delete", which, hidden if model.messages:
             message_id = model.messages[which % len(model.messages)][0]
@@ -80,11 +87,21 @@ async def take(home: Home, room_id: str, model: Model, step: tuple[Any, ...]) ->
             )
             model.deleted.add(message_id)
         case "join", user_id if user_id not in model.past:
-            await store.add_participant(tenant_id, room_id, NewParticipant(user_id), actor_id=None)
             model.past[user_id] = len(model.messages)
+            model.told((await home.add(room_id, user_id)).message)
         case "leave", user_id if user_id in model.past:
-            await store.remove_participant(tenant_id, room_id, user_id, actor_id=user_id)
+            model.told((await home.remove(room_id, user_id, actor_id=user_id)).message)
             del model.past[user_id]
+        case "remove", user_id, actor_id if user_id in model.past:
+            change = await home.remove(room_id, user_id, actor_id=actor_id, by_server=True)
+            model.told(change.message)
+            del model.past[user_id]
+        case "forget", user_id if user_id in model.past:
+            model.cleared[user_id] = len(model.messages)
+            model.past[user_id] = len(model.messages)
+            if (change_or_none := await store.delete_room_for(tenant_id, room_id, user_id)) is not None:
+                model.told(change_or_none.message)
+                del model.past[user_id]
         case _:
             pass
 

@@ -1,13 +1,13 @@
-"""Rooms and participants."""
+"""Rooms."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 from gateway.records import RoomDetail, RoomPage, Roster
-from gateway.store import participants, receipts, rooms, rosters
+from gateway.store import rooms, rosters
 from gateway.store.operations.base import Operations
-from gateway.store.ports import CreatedRoom, NewParticipant, Once, RoomChange, RoomDraft, RosterChange
+from gateway.store.ports import CreatedRoom, Once, RoomChange, RoomDraft
 
 
 class RoomOperations(Operations):
@@ -67,72 +67,4 @@ class RoomOperations(Operations):
     ) -> RoomDetail:
         return await self._write(
             lambda db: rooms.change(db, tenant_id, room_id, change, actor_id), then, once
-        )
-
-    async def add_participant(
-        self,
-        tenant_id: str,
-        room_id: str,
-        person: NewParticipant,
-        *,
-        actor_id: str | None,
-        max_participants: int = 1000,
-        then: Callable[[RosterChange], None] | None = None,
-        once: Once[RosterChange] | None = None,
-    ) -> RosterChange:
-        return await self._write(
-            lambda db: participants.add(
-                db,
-                self._rosters,
-                tenant_id,
-                room_id,
-                person,
-                actor_id=actor_id,
-                max_participants=max_participants,
-                now=self._clock(),
-            ),
-            then,
-            once,
-        )
-
-    async def remove_participant(
-        self,
-        tenant_id: str,
-        room_id: str,
-        user_id: str,
-        *,
-        actor_id: str | None,
-        clear: bool = False,
-        then: Callable[[RosterChange], None] | None = None,
-        once: Once[RosterChange] | None = None,
-    ) -> RosterChange:
-        return await self._write(
-            lambda db: participants.remove(
-                db,
-                self._rosters,
-                tenant_id,
-                room_id,
-                user_id,
-                actor_id=actor_id,
-                clear=clear,
-                now=self._clock(),
-            ),
-            then,
-            once,
-        )
-
-    async def clear_history(
-        self,
-        tenant_id: str,
-        room_id: str,
-        user_id: str,
-        *,
-        hide: bool = False,
-        then: Callable[[str], None] | None = None,
-        once: Once[str] | None = None,
-    ) -> str:
-        return await self._write(
-            lambda db: receipts.clear_history(db, tenant_id, room_id, user_id, hide=hide, now=self._clock()),
-            then,
-            once,
         )

@@ -16,14 +16,8 @@ from typing import Protocol
 from gateway.store.ports.accounts import Accounts, TenantKeys
 from gateway.store.ports.messages import ChangedMessage, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
-from gateway.store.ports.rooms import (
-    CreatedRoom,
-    NewParticipant,
-    RoomChange,
-    RoomDraft,
-    Rooms,
-    RosterChange,
-)
+from gateway.store.ports.participants import Participants, RosterChange
+from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
 
 __all__ = [
     "Accounts",
@@ -33,6 +27,7 @@ __all__ = [
     "Messages",
     "NewParticipant",
     "Once",
+    "Participants",
     "Replayed",
     "RoomChange",
     "RoomDraft",
@@ -43,7 +38,7 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Messages, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.

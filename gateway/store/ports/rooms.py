@@ -1,4 +1,4 @@
-"""What is kept of rooms and of who is in them."""
+"""What is kept of rooms."""
 
 from __future__ import annotations
 
@@ -48,23 +48,8 @@ class RoomChange(msgspec.Struct, frozen=True, kw_only=True):
     is_frozen: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class RosterChange(msgspec.Struct, frozen=True):
-    """What adding or removing a participant came to.
-
-    Attributes:
-        room: with the new roster, as the actor sees it; as nobody in particular for who has left.
-        changed: False when there was nothing to do.
-        recipients: who is to be told: the participants, with the one who joined or was removed; empty when
-            nothing changed.
-    """
-
-    room: RoomDetail
-    changed: bool
-    recipients: tuple[str, ...]
-
-
 class Rooms(Protocol):
-    """Rooms and their participants."""
+    """Rooms, as they are listed, shown, made and changed."""
 
     async def rooms_page(
         self,
@@ -120,65 +105,5 @@ class Rooms(Protocol):
         Raises:
             NotFound: no such room, or the actor is not in it.
             Forbidden: the actor is not an operator.
-        """
-        ...
-
-    async def add_participant(
-        self,
-        tenant_id: str,
-        room_id: str,
-        person: NewParticipant,
-        *,
-        actor_id: str | None,
-        max_participants: int = 1000,
-        then: Callable[[RosterChange], None] | None = None,
-        once: Once[RosterChange] | None = None,
-    ) -> RosterChange:
-        """Let somebody in; an unknown user is created. What was said before counts as read.
-
-        Raises:
-            NotFound: no such room, or the actor is not in it.
-            Forbidden: the actor is not an operator, or it is a direct conversation (the API key may).
-            InvalidRequest: the room is full.
-        """
-        ...
-
-    async def remove_participant(
-        self,
-        tenant_id: str,
-        room_id: str,
-        user_id: str,
-        *,
-        actor_id: str | None,
-        clear: bool = False,
-        then: Callable[[RosterChange], None] | None = None,
-        once: Once[RosterChange] | None = None,
-    ) -> RosterChange:
-        """Leave (``actor_id`` is the user) or be removed. The last operator to go hands over to the member
-        of longest standing. ``clear`` hides the history so far from who goes, should he come back.
-
-        Raises:
-            NotFound: no such room, or the actor is not in it.
-            Forbidden: the actor is not an operator and removes somebody else.
-        """
-        ...
-
-    async def clear_history(
-        self,
-        tenant_id: str,
-        room_id: str,
-        user_id: str,
-        *,
-        hide: bool = False,
-        then: Callable[[str], None] | None = None,
-        once: Once[str] | None = None,
-    ) -> str:
-        """Make what was said so far disappear for this user alone; returns when, in ISO-8601.
-
-        Args:
-            hide: the room disappears from his list too, until the next message.
-
-        Raises:
-            NotFound: no such room, or the user is not in it.
         """
         ...
