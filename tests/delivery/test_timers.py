@@ -166,17 +166,18 @@ async def test_a_new_one_that_is_due_first_is_not_waited_past(wheel: Wheel) -> N
     assert late.rang_once_by(10)
 
 
-async def test_cancelling_lets_go_of_what_the_callback_holds(wheel: Wheel) -> None:
+async def test_cancelling_lets_go_of_what_the_callback_holds_and_is_handed(wheel: Wheel) -> None:
     class Thing:
         def ring(self) -> None: ...
 
-    thing = Thing()
-    gone = weakref.ref(thing)
-    timer = wheel.after(86_400, thing.ring)
-    timer.cancel()
-    del thing
+    held, handed = Thing(), Thing()
+    gone = weakref.ref(held), weakref.ref(handed)
+    timers = wheel.after(86_400, held.ring), wheel.after(86_400, Thing.ring, handed)
+    for timer in timers:
+        timer.cancel()
+    del held, handed
     gc.collect()
-    assert gone() is None
+    assert [thing() for thing in gone] == [None, None]
 
 
 async def test_what_is_cancelled_is_forgotten_within_the_horizon(wheel: Wheel) -> None:
