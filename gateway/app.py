@@ -32,6 +32,7 @@ from gateway.api.openapi import openapi_document
 from gateway.api.routes import Api
 from gateway.api.services import Services
 from gateway.api.socket import ChatSockets
+from gateway.chat.changes import Changes
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
@@ -147,6 +148,7 @@ class Node:
                 limits=config.limits,
             ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
+            changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
         )
 

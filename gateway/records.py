@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import time
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 Role: TypeAlias = Literal["OPERATOR", "MEMBER"]
 Settings: TypeAlias = dict[str, dict[str, Any]]
+
+# Types of parts about calls and membership. A client that could write or change them could invent both.
+SERVER_MADE: Final = frozenset({"data-call", "data-membership"})
 
 
 def now_ms() -> int:
@@ -198,8 +201,30 @@ class MarkedRead(msgspec.Struct, frozen=True):
     recipients: tuple[str, ...]
 
 
+class DeliveryMark(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to ``delivery`` (contract endpoint 28)."""
+
+    room_id: str
+    user_id: str
+    last_delivered_at: str
+    last_delivered_message_id: str | None
+
+
 class RoomPage(msgspec.Struct, frozen=True, rename="camel"):
     rooms: list[RoomSummary]
+    next_cursor: str | None
+
+
+class MessageList(msgspec.Struct, frozen=True):
+    """Messages that come whole, without pages (contract endpoints 25 and 26)."""
+
+    messages: list[Message]
+
+
+class ReplyPage(msgspec.Struct, frozen=True, rename="camel"):
+    """The replies to one message, newest first."""
+
+    messages: list[Message]
     next_cursor: str | None
 
 

@@ -32,6 +32,7 @@ _RAW: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("Message", "parts"): {**_PARTS, "minItems": 0},
     ("ParentMessage", "parts"): {**_PARTS, "minItems": 0},
     ("MessageBody", "parts"): _PARTS,
+    ("EditBody", "parts"): _PARTS,
     ("RoomSummary", "metadata"): {"anyOf": [{"type": "object"}, {"type": "null"}]},
     ("RoomDetail", "metadata"): {"anyOf": [{"type": "object"}, {"type": "null"}]},
 }
@@ -112,8 +113,10 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 def _errors(route: Route) -> set[int]:
     """What a route may refuse with, as far as it follows from its row, and its own."""
     errors = {401, 500, 503, *route.errors}
+    if route.method != "GET":
+        errors |= {400, 409}  # an Idempotency-Key that is none, or another request's
     if route.body is not None:
-        errors |= {400, 409, 413}
+        errors.add(413)
     if route.query is not None:
         errors.add(400)
     if "{" in route.path:

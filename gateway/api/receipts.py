@@ -1,4 +1,4 @@
-"""Routes on read marks (contract 2.4, endpoint 27)."""
+"""Routes on read and delivery marks (contract 2.4, endpoints 27 and 28)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ class ReadBody(msgspec.Struct, frozen=True, rename="camel"):
     last_read_message_id: str | None = None
 
 
+class DeliveryBody(msgspec.Struct, frozen=True, rename="camel"):
+    user_id: str | None = None
+    last_delivered_message_id: str | None = None
+
+
 _READ: Final = msgspec.json.Decoder(ReadBody)
+_DELIVERY: Final = msgspec.json.Decoder(DeliveryBody)
 
 
 async def post_read(services: Services, caller: Caller, request: Request, room_id: str) -> Response:
@@ -31,6 +37,18 @@ async def post_read(services: Services, caller: Caller, request: Request, room_i
         parse.acting_user(caller, body.user_id, "userId"),
         message_id=body.last_read_message_id,
         once=once(request, caller, _marked),
+    )
+    return ok(mark)
+
+
+async def post_delivery(services: Services, caller: Caller, request: Request, room_id: str) -> Response:
+    body = parse.body(request, _DELIVERY)
+    mark = await services.receipts.delivered(
+        caller.tenant.id,
+        room_id,
+        parse.acting_user(caller, body.user_id, "userId"),
+        message_id=body.last_delivered_message_id,
+        once=once(request, caller, ok),
     )
     return ok(mark)
 

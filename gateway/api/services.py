@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.api.auth import Authenticator
+from gateway.chat.changes import Changes
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
@@ -23,4 +24,5 @@ class Services:
     rooms: Rooms
     participants: Participants
     messages: Messages
+    changes: Changes
     receipts: Receipts

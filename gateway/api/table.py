@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.api import messages, participants, receipts, rooms, tenants, users
+from gateway.api import changes, messages, participants, receipts, rooms, tenants, users
 from gateway.api.auth import Session
 from gateway.api.matching import Route
 from gateway.chat.participants import ClearedHistory, DeletedForMe
 from gateway.chat.tenants import SettingsPatch, SettingsView
-from gateway.records import Message, MessagePage, ReadMark, RoomDetail, RoomPage, User
+from gateway.records import (
+    DeliveryMark,
+    Message,
+    MessageList,
+    MessagePage,
+    ReadMark,
+    ReplyPage,
+    RoomDetail,
+    RoomPage,
+    User,
+)
 
 ROUTES: Final = (
     Route(
@@ -154,6 +164,85 @@ ROUTES: Final = (
         errors=(403, 429),
     ),
     Route(
+        method="PATCH",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}",
+        handler=changes.patch_message,
+        who="either",
+        summary="Edit a message (session tokens: its sender)",
+        body=changes.EditBody,
+        answer=Message,
+        errors=(403, 429),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}",
+        handler=changes.delete_message,
+        who="either",
+        summary="Delete a message (session tokens: its sender or an operator)",
+        query=changes.ChangeQuery,
+        answer=Message,
+        errors=(403,),
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}/reactions",
+        handler=changes.post_reaction,
+        who="either",
+        summary="Add a reaction, or take it away",
+        body=changes.ReactionBody,
+        answer=Message,
+        errors=(403, 429),
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}/pin",
+        handler=changes.post_pin,
+        who="either",
+        summary="Pin a message",
+        body=changes.PinBody,
+        answer=Message,
+        errors=(403, 429),
+    ),
+    Route(
+        method="DELETE",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}/pin",
+        handler=changes.delete_pin,
+        who="either",
+        summary="Take the pin off a message",
+        query=changes.ChangeQuery,
+        answer=Message,
+        errors=(403, 429),
+    ),
+    Route(
+        method="GET",
+        path="/v1/chat/rooms/{roomId}/pinned-messages",
+        handler=messages.list_pinned_messages,
+        who="either",
+        summary="List the pinned messages, newest pin first",
+        query=messages.PinnedQuery,
+        answer=MessageList,
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}/forward",
+        handler=messages.post_forward,
+        who="either",
+        summary="Send copies of a message to other rooms, to all or none",
+        body=messages.ForwardBody,
+        answer=MessageList,
+        statuses=(201,),
+        errors=(403, 429),
+    ),
+    Route(
+        method="GET",
+        path="/v1/chat/rooms/{roomId}/messages/{messageId}/replies",
+        handler=messages.list_replies,
+        who="either",
+        summary="List the replies to a message, newest first",
+        query=messages.MessagesQuery,
+        answer=ReplyPage,
+    ),
+    Route(
         method="POST",
         path="/v1/chat/rooms/{roomId}/read",
         handler=receipts.post_read,
@@ -161,5 +250,14 @@ ROUTES: Final = (
         summary="Move the read mark forward",
         body=receipts.ReadBody,
         answer=ReadMark,
+    ),
+    Route(
+        method="POST",
+        path="/v1/chat/rooms/{roomId}/delivery",
+        handler=receipts.post_delivery,
+        who="either",
+        summary="Move the delivery mark forward",
+        body=receipts.DeliveryBody,
+        answer=DeliveryMark,
     ),
 )

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import trio
 
 from gateway.config import Limits
+from gateway.errors import RateLimited
 
 Action: TypeAlias = Literal["send-message", "join-room", "typing"]
 
@@ -44,9 +45,24 @@ class Limiter:
         self._young: dict[tuple[str, str, str], float] = {}
         self._old: dict[tuple[str, str, str], float] = {}
 
-    def take(self, tenant_id: str, user_id: str, action: Action) -> float:
-        """Take one token. Returns 0, or the seconds until there is one; then nothing was taken."""
+    def require(self, tenant_id: str, user_id: str, action: Action, *, tokens: int = 1) -> None:
+        """Take tokens, or refuse.
+
+        Raises:
+            RateLimited: there are not enough; nothing was taken.
+        """
+        retry_after_s = self.take(tenant_id, user_id, action, tokens=tokens)
+        if retry_after_s:
+            raise RateLimited("Too many requests of this kind, try again soon.", retry_after_s=retry_after_s)
+
+    def take(self, tenant_id: str, user_id: str, action: Action, *, tokens: int = 1) -> float:
+        """Take tokens. Returns 0, or the seconds until there are so many; then nothing was taken.
+
+        Args:
+            tokens: what costs more than a full bucket costs a full bucket.
+        """
         interval, ahead = self._rules[action]
+        more = min((tokens - 1) * interval, ahead)
         now = self._clock()
         key = (tenant_id, user_id, action)
         full_at = self._young.get(key)
@@ -55,10 +71,10 @@ class Limiter:
         if full_at < now:
             full_at = now
         # A nanosecond of grace: the sums of a float must not make a full bucket one token smaller.
-        wait = full_at - now - ahead - 1e-9
+        wait = full_at + more - now - ahead - 1e-9
         if wait > 0:
             return wait
         if len(self._young) >= self._bound and key not in self._young:
             self._old, self._young = self._young, {}
-        self._young[key] = full_at + interval
+        self._young[key] = full_at + more + interval
         return 0.0

@@ -1,15 +1,16 @@
-"""Sending and listing messages."""
+"""Sending, forwarding and listing messages."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import msgspec
 
 from gateway.chat.limits import Limiter
 from gateway.chat.parts import read_parts
 from gateway.chat.ports import Fanout
-from gateway.errors import RateLimited
-from gateway.records import Message, MessagePage, Sent
-from gateway.store.ports import MessageDraft, Once, Store
+from gateway.records import Message, MessageList, MessagePage, ReplyPage, Sent
+from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once, Store
 
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -64,9 +65,7 @@ class Messages:
             Forbidden: the room is frozen.
         """
         if not by_server:
-            retry_after_s = self._limiter.take(tenant_id, sender_id, "send-message")
-            if retry_after_s:
-                raise RateLimited("Too many messages, try again soon.", retry_after_s=retry_after_s)
+            self._limiter.require(tenant_id, sender_id, "send-message")
         content = read_parts(parts, by_server=by_server)
         draft = MessageDraft(
             tenant_id=tenant_id,
@@ -88,6 +87,79 @@ class Messages:
 
         sent = await self._store.send_message(draft, then=announce, once=once)
         return Delivered(message=sent.message, json=json or _ENCODE(sent.message), repeated=sent.repeated)
+
+    async def forward(
+        self,
+        tenant_id: str,
+        room_id: str,
+        message_id: str,
+        user_id: str,
+        *,
+        target_room_ids: Sequence[str],
+        by_server: bool = False,
+        once: Once[Forwarded] | None = None,
+    ) -> bytes:
+        """Send a copy of a message to each of the rooms, or to none, and tell their participants.
+
+        Returns the list of the new messages encoded, in the order of the rooms.
+
+        Args:
+            target_room_ids: a room named twice gets one copy.
+
+        Raises:
+            RateLimited: a user sent more than ``limits.send_message`` allows; each copy counts.
+            NotFound: no such room or message, or the user is not in one of the rooms.
+            Forbidden: one of the target rooms is frozen.
+            InvalidRequest: the message is deleted, or one that the server made.
+        """
+        targets = tuple(dict.fromkeys(target_room_ids))
+        if not by_server:
+            self._limiter.require(tenant_id, user_id, "send-message", tokens=len(targets))
+        draft = ForwardDraft(
+            tenant_id=tenant_id,
+            room_id=room_id,
+            message_id=message_id,
+            user_id=user_id,
+            target_room_ids=targets,
+            by_server=by_server,
+        )
+        encoded: list[bytes] = []
+
+        def announce(forwarded: Forwarded) -> None:
+            for sent in forwarded.sent:
+                encoded.append(_ENCODE(sent.message))
+                self._fanout.to_users(tenant_id, sent.recipients, "new-message", encoded[-1])
+
+        await self._store.forward_message(draft, then=announce, once=once)
+        return b'{"messages":[' + b",".join(encoded) + b"]}"
+
+    async def pinned(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
+        """The room's pinned messages, newest pin first, as the viewer may see them.
+
+        Raises:
+            NotFound: no such room, or the viewer is not in it.
+        """
+        return await self._store.pinned_messages(tenant_id, room_id, viewer_id=viewer_id)
+
+    async def replies(
+        self,
+        tenant_id: str,
+        room_id: str,
+        message_id: str,
+        *,
+        viewer_id: str | None,
+        limit: int,
+        cursor: str | None,
+    ) -> ReplyPage:
+        """The replies to a message, newest first, as the viewer may see them.
+
+        Raises:
+            NotFound: no such room or message, or the viewer is not in the room.
+            InvalidRequest: the cursor is not one of ours.
+        """
+        return await self._store.replies_page(
+            tenant_id, room_id, message_id, viewer_id=viewer_id, limit=limit, cursor=cursor
+        )
 
     async def page(
         self, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None

@@ -15,12 +15,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from gateway.chat.reading import read
 from gateway.errors import InvalidRequest
-from gateway.records import Membership
+from gateway.records import SERVER_MADE, Membership
 
 MAX_PARTS: Final = 100
 PREVIEW_CHARACTERS: Final = 200
-# Made by this server about calls and membership; a client that could write them could invent both.
-SERVER_MADE: Final = frozenset({"data-call", "data-membership"})
 
 
 class Part(msgspec.Struct, frozen=True, rename="camel"):

@@ -1,11 +1,11 @@
-"""Read marks: how far each participant has read (contract 3.6)."""
+"""How far each participant has read, and how much has arrived (contract 3.6)."""
 
 from __future__ import annotations
 
 import msgspec
 
 from gateway.chat.ports import Fanout
-from gateway.records import MarkedRead, ReadMark
+from gateway.records import DeliveryMark, MarkedRead, ReadMark
 from gateway.store.ports import Once, Store
 
 
@@ -19,7 +19,7 @@ class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Receipts:
-    """What REST offers on read marks."""
+    """What REST offers on read and delivery marks."""
 
     def __init__(self, *, store: Store, fanout: Fanout) -> None:
         self._store = store
@@ -50,3 +50,19 @@ class Receipts:
             tenant_id, room_id, user_id, message_id=message_id, then=announce, once=once
         )
         return marked.mark
+
+    async def delivered(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        message_id: str | None,
+        once: Once[DeliveryMark] | None = None,
+    ) -> DeliveryMark:
+        """Move the user's mark of what has arrived to a message, or to the newest. No event tells of it.
+
+        Raises:
+            NotFound: no such room, the user is not in it, or the message is not in it.
+        """
+        return await self._store.mark_delivered(tenant_id, room_id, user_id, message_id=message_id, once=once)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import apsw
 
-from gateway.errors import Forbidden, NotFound
-from gateway.store import messages
+from gateway.errors import Forbidden
+from gateway.store import targets
 from gateway.store.connection import row
 from gateway.store.ports import ChangedMessage
-from gateway.store.rooms import no_such_room
 from gateway.store.rosters import Rosters
 
 
@@ -24,49 +23,27 @@ def delete(
     now: int,
 ) -> ChangedMessage:
     """See ``Store.delete_message``."""
-    room = row(
-        db,
-        """
-        SELECT roster_version, last_seq, role
-        FROM rooms LEFT JOIN participants ON room_id = rooms.id AND user_id = ?
-        WHERE rooms.id = ? AND rooms.tenant_id = ?
-        """,
-        (actor_id, room_id, tenant_id),
-    )
-    if room is None or (actor_id is not None and room[2] is None):
-        raise no_such_room()
-    roster_version, last_seq, role = room
-    found = row(
-        db,
-        "SELECT seq, sender_id, deleted_at FROM messages WHERE id = ? AND room_id = ?",
-        (message_id, room_id),
-    )
-    if found is None:
-        raise NotFound("There is no such message in this room.")
-    seq, sender_id, deleted_at = found
-    if actor_id not in (None, sender_id) and role != "OPERATOR":
+    target = targets.find(db, tenant_id, room_id, message_id, actor_id=actor_id)
+    if actor_id not in (None, target.sender_id) and target.role != "OPERATOR":
         raise Forbidden("Only its sender or an operator may delete a message.", code="not_the_sender")
-    recipients: tuple[str, ...] = ()
-    if deleted_at is None:
-        db.execute(
-            """
-            UPDATE messages SET deleted_at = ?, deleted_hidden = ?, parts = '[]', preview_text = ?,
-                reactions = NULL, pinned_at = NULL, pinned_by = NULL
-            WHERE id = ?
-            """,
-            (now, placeholder is None, placeholder, message_id),
-        )
-        # For the sender it did not count before either.
-        db.execute(
-            "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND read_seq < ? AND user_id <> ?",
-            (room_id, seq, sender_id),
-        )
-        if seq == last_seq:
-            _show_last(db, room_id)
-        recipients = rosters.get(db, room_id, roster_version).user_ids
-    message = messages.find(db, tenant_id, room_id, message_id)
-    assert message is not None  # found above
-    return ChangedMessage(message, recipients)
+    if target.deleted:
+        return target.unchanged(db)
+    db.execute(
+        """
+        UPDATE messages SET deleted_at = ?, deleted_hidden = ?, parts = '[]', preview_text = ?,
+            reactions = NULL, pinned_at = NULL, pinned_by = NULL
+        WHERE id = ?
+        """,
+        (now, placeholder is None, placeholder, message_id),
+    )
+    # For the sender it did not count before either.
+    db.execute(
+        "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND read_seq < ? AND user_id <> ?",
+        (room_id, target.seq, target.sender_id),
+    )
+    if target.is_last:
+        _show_last(db, room_id)
+    return target.changed(db, rosters)
 
 
 def _show_last(db: apsw.Cursor, room_id: str) -> None:

@@ -18,6 +18,7 @@ from gateway.records import now_ms
 from gateway.store.connection import connect
 from gateway.store.migrate import migrate
 from gateway.store.operations.accounts import AccountOperations
+from gateway.store.operations.changes import ChangeOperations
 from gateway.store.operations.messages import MessageOperations
 from gateway.store.operations.participants import ParticipantOperations
 from gateway.store.operations.rooms import RoomOperations
@@ -59,7 +60,9 @@ async def open_store(
             await trio.to_thread.run_sync(writes.close, abandon_on_cancel=True)
 
 
-class SqliteStore(AccountOperations, RoomOperations, ParticipantOperations, MessageOperations):
+class SqliteStore(
+    AccountOperations, RoomOperations, ParticipantOperations, MessageOperations, ChangeOperations
+):
     """``gateway.store.ports.Store`` in one SQLite file. Made by :func:`open_store`."""
 
     async def is_writable(self) -> bool:

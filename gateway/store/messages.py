@@ -8,8 +8,8 @@ import apsw
 import msgspec
 import uuid_utils
 
-from gateway.errors import Forbidden, InvalidRequest
-from gateway.records import Message, MessagePage, ParentMessage, Reaction, Sent, iso
+from gateway.errors import Forbidden, InvalidRequest, NotFound
+from gateway.records import Message, MessageList, MessagePage, ParentMessage, Reaction, ReplyPage, Sent, iso
 from gateway.store import cursors
 from gateway.store.connection import row, rows
 from gateway.store.direct import is_direct
@@ -31,22 +31,11 @@ _SELECT = """
 
 def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
     """See ``Store.send_message``: four statements, whatever the size of the room."""
-    room = row(
-        db,
-        """
-        SELECT rooms.seq, rooms.activity_at, rooms.is_frozen, rooms.roster_version
-        FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
-        WHERE rooms.id = ? AND rooms.tenant_id = ?
-        """,
-        (draft.sender_id, draft.room_id, draft.tenant_id),
-    )
-    if room is None:
-        raise no_such_room()
-    newest, activity_at, is_frozen, roster_version = room
+    newest, activity_at, is_frozen, roster_version = _room_of(db, draft)
     if is_frozen and not draft.by_server:
         if (repeat := _stored(db, draft)) is not None:
             return repeat
-        raise Forbidden("This room is frozen.", code="room_frozen")
+        raise _frozen()
     parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
     message = append(db, draft, newest=newest, activity_at=activity_at, parent=parent, now=now)
     if message is None:
@@ -76,8 +65,8 @@ def append(
         """
         INSERT INTO messages
             (id, room_id, seq, sender_id, client_message_id, parts, preview_text, created_at,
-             parent_message_id)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             parent_message_id, forwarded_from_id, forwarded_from_sender_id)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (room_id, sender_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
         """,
         (
@@ -90,6 +79,8 @@ def append(
             draft.preview_text,
             created_at,
             draft.parent_message_id,
+            draft.forwarded_from_id,
+            draft.forwarded_from_sender_id,
         ),
     )
     if db.connection.changes() == 0:
@@ -112,7 +103,16 @@ def append(
         iso(created_at),
         draft.parent_message_id,
         parent,
+        forwarded_from_id=draft.forwarded_from_id,
+        forwarded_from_sender_id=draft.forwarded_from_sender_id,
     )
+
+
+def require_sendable(db: apsw.Cursor, draft: MessageDraft) -> None:
+    """Raise what ``send`` would raise for the room of this draft, and write nothing."""
+    _, _, is_frozen, _ = _room_of(db, draft)
+    if is_frozen and not draft.by_server:
+        raise _frozen()
 
 
 def page(
@@ -137,10 +137,7 @@ def page(
         f"{_SELECT} WHERE own.room_id = ? AND own.seq < ? AND own.seq > ? ORDER BY own.seq DESC LIMIT ?",
         (room_id, before, cleared_seq or 0, limit + 1),
     )
-    next_cursor = None
-    if len(found) > limit:
-        found.pop()
-        next_cursor = cursors.before_message(found[-1][21])
+    next_cursor = _cut(found, limit)
     peer = None
     if (
         viewer_id is not None
@@ -156,6 +153,46 @@ def page(
     return MessagePage([_record(one) for one in found], next_cursor, _iso(read_at), _iso(delivered_at))
 
 
+def pinned(db: apsw.Cursor, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
+    """See ``Store.pinned_messages``."""
+    cleared_seq = _cleared(db, tenant_id, room_id, viewer_id)
+    found = rows(
+        db,
+        f"""
+        {_SELECT} WHERE own.room_id = ? AND own.pinned_at IS NOT NULL AND own.seq > ?
+        ORDER BY own.pinned_at DESC
+        """,
+        (room_id, cleared_seq),
+    )
+    return MessageList([_record(one) for one in found])
+
+
+def replies(
+    db: apsw.Cursor,
+    tenant_id: str,
+    room_id: str,
+    message_id: str,
+    *,
+    viewer_id: str | None,
+    limit: int,
+    cursor: str | None,
+) -> ReplyPage:
+    """See ``Store.replies_page``."""
+    cleared_seq = _cleared(db, tenant_id, room_id, viewer_id)
+    parent = row(db, "SELECT seq FROM messages WHERE id = ? AND room_id = ?", (message_id, room_id))
+    if parent is None or parent[0] <= cleared_seq:
+        raise NotFound("There is no such message in this room.")
+    before = 1 << 62 if cursor is None else cursors.message_position(cursor)
+    # Replies are in the room of what they reply to: naming it again would only tempt SQLite to another index.
+    found = rows(
+        db,
+        f"{_SELECT} WHERE own.parent_message_id = ? AND own.seq < ? ORDER BY own.seq DESC LIMIT ?",
+        (message_id, before, limit + 1),
+    )
+    next_cursor = _cut(found, limit)
+    return ReplyPage([_record(one) for one in found], next_cursor)
+
+
 def find(db: apsw.Cursor, tenant_id: str, room_id: str, message_id: str) -> Message | None:
     """The message of this id, if it is in this room of this tenant."""
     found = row(
@@ -164,6 +201,51 @@ def find(db: apsw.Cursor, tenant_id: str, room_id: str, message_id: str) -> Mess
         (message_id, room_id, tenant_id),
     )
     return None if found is None else _record(found)
+
+
+def _room_of(db: apsw.Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
+    """What a send needs to know of its room: seq, activity_at, is_frozen, roster_version."""
+    room: tuple[int, int, int, int] | None = row(
+        db,
+        """
+        SELECT rooms.seq, rooms.activity_at, rooms.is_frozen, rooms.roster_version
+        FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
+        WHERE rooms.id = ? AND rooms.tenant_id = ?
+        """,
+        (draft.sender_id, draft.room_id, draft.tenant_id),
+    )
+    if room is None:
+        raise no_such_room()
+    return room
+
+
+def _frozen() -> Forbidden:
+    return Forbidden("This room is frozen.", code="room_frozen")
+
+
+def _cleared(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> int:
+    """Up to which number messages are gone for this viewer; 0 for the API key, which sees everything."""
+    room = row(
+        db,
+        """
+        SELECT own.cleared_seq
+        FROM rooms LEFT JOIN participants AS own ON own.room_id = rooms.id AND own.user_id = ?
+        WHERE rooms.id = ? AND rooms.tenant_id = ?
+        """,
+        (viewer_id, room_id, tenant_id),
+    )
+    if room is None or (viewer_id is not None and room[0] is None):
+        raise no_such_room()
+    cleared_seq: int = room[0] or 0
+    return cleared_seq
+
+
+def _cut(found: list[tuple[Any, ...]], limit: int) -> str | None:
+    """The cursor behind a page, of which one row too many was read to know whether there is more."""
+    if len(found) <= limit:
+        return None
+    found.pop()
+    return cursors.before_message(found[-1][21])
 
 
 def _stored(db: apsw.Cursor, draft: MessageDraft) -> Sent | None:

@@ -14,6 +14,7 @@ import pytest
 from gateway.api.auth import Authenticator
 from gateway.api.routes import Api
 from gateway.api.services import Services
+from gateway.chat.changes import Changes
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
@@ -176,6 +177,7 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
     ) as store:
         authenticator = Authenticator(store=store, tokens=Tokens(), clock=clock)
         rosters = Rosters(store=store)
+        limiter = Limiter(limits, clock=clock)
         services = Services(
             authenticator=authenticator,
             users=Users(store=store),
@@ -184,7 +186,8 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             participants=Participants(
                 store=store, rosters=rosters, fanout=fanout, sockets=fanout, limits=limits
             ),
-            messages=Messages(store=store, fanout=fanout, limiter=Limiter(limits, clock=clock)),
+            messages=Messages(store=store, fanout=fanout, limiter=limiter),
+            changes=Changes(store=store, fanout=fanout, limiter=limiter),
             receipts=Receipts(store=store, fanout=fanout),
         )
         made = Gateway(Api(services), store, authenticator, rosters)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.api.table import ROUTES
@@ -13,6 +14,7 @@ CREDENTIALS = (
     "key",
     "operator",
     "member",
+    "third",
     "stranger",
     "other key",
     "other user",
@@ -22,12 +24,16 @@ CREDENTIALS = (
     "none",
 )
 BAD = dict.fromkeys(("expired token", "garbage token", "garbage key", "none"), 401)
-USERS = ("operator", "member", "stranger", "other user")
+USERS = ("operator", "member", "third", "stranger", "other user")
 
 
 def everyone(**expected: int) -> dict[str, int]:
-    """The status each credential gets; ``rest`` for those not named. Bad credentials always get 401."""
+    """The status each credential gets; ``rest`` for those not named. Bad credentials always get 401.
+
+    The message that rows are about is the member's; the third is a member like him.
+    """
     named = {name.replace("_", " "): status for name, status in expected.items() if name != "rest"}
+    named.setdefault("third", named.get("member", expected["rest"]))
     return {name: named.get(name, expected["rest"]) for name in CREDENTIALS} | BAD | named
 
 
@@ -55,7 +61,7 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
     ),
     ("DELETE", "/v1/chat/rooms/{roomId}/participants/{userId}"): (
         None,
-        everyone(rest=200, member=403, stranger=404, other_key=404, other_user=404),
+        everyone(rest=200, member=403, third=200, stranger=404, other_key=404, other_user=404),
     ),
     ("PATCH", "/v1/chat/rooms/{roomId}/participants/{userId}"): (
         {"role": "OPERATOR"},
@@ -77,6 +83,42 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         {"parts": [{"type": "text", "text": "hi"}]},
         everyone(rest=201, stranger=404, other_key=404, other_user=404),
     ),
+    ("PATCH", "/v1/chat/rooms/{roomId}/messages/{messageId}"): (
+        {"parts": [{"type": "text", "text": "hi"}]},
+        everyone(rest=200, operator=403, third=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("DELETE", "/v1/chat/rooms/{roomId}/messages/{messageId}"): (
+        None,
+        everyone(rest=200, third=403, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/reactions"): (
+        {"emoji": "x"},
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/pin"): (
+        {},
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("DELETE", "/v1/chat/rooms/{roomId}/messages/{messageId}/pin"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("GET", "/v1/chat/rooms/{roomId}/pinned-messages"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/forward"): (
+        {"targetRoomIds": ["{roomId}"]},
+        everyone(rest=201, stranger=404, other_key=404, other_user=404),
+    ),
+    ("GET", "/v1/chat/rooms/{roomId}/messages/{messageId}/replies"): (
+        None,
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
+    ("POST", "/v1/chat/rooms/{roomId}/delivery"): (
+        {},
+        everyone(rest=200, stranger=404, other_key=404, other_user=404),
+    ),
     ("POST", "/v1/chat/rooms/{roomId}/read"): (
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
@@ -85,6 +127,9 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
 # Where the API key must say as whom it acts: in the body, or in the query of what has none.
 ACTING = {
     "/v1/chat/rooms/{roomId}/messages": "senderId",
+    "/v1/chat/rooms/{roomId}/messages/{messageId}/reactions": "userId",
+    "/v1/chat/rooms/{roomId}/messages/{messageId}/forward": "userId",
+    "/v1/chat/rooms/{roomId}/delivery": "userId",
     "/v1/chat/rooms/{roomId}/read": "userId",
     "/v1/chat/rooms/{roomId}/for-me": "userId",
     "/v1/chat/rooms/{roomId}/clear-history": "userId",
@@ -106,7 +151,7 @@ async def client(gateway: Gateway, credential: str) -> Client:
             return gateway.other
         case "other user":
             return await gateway.user("member", of=gateway.other)
-        case "operator" | "member" | "stranger":
+        case "operator" | "member" | "third" | "stranger":
             return await gateway.user(credential)
         case "expired token":
             late = await gateway.user("member")
@@ -134,13 +179,13 @@ async def test_a_route_answers_each_credential_as_it_should(
     room_id = await gateway.room("operator", "member", "third")
     body, expected = EXPECTED[row.method, row.path]
     caller = await client(gateway, credential)
-    path = place(row.path, room_id)
+    path = place(row.path, room_id, await a_message(gateway, room_id))
     if not caller.user_id and row.method != "GET" and row.path in ACTING:
         if body is None:
             path += f"?{ACTING[row.path]}=member"
         else:
             body = {**body, ACTING[row.path]: "member"}
-    answer = await caller.send(row.method, path, body)
+    answer = await caller.send(row.method, path, naming(room_id, body))
     assert answer.status == expected[credential], answer.body
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     if answer.status >= 400:
@@ -149,9 +194,22 @@ async def test_a_route_answers_each_credential_as_it_should(
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def place(path: str, room_id: str) -> str:
+def place(path: str, room_id: str, message_id: str = "none") -> str:
     """The path of a row, with what is to be found there."""
-    return path.removeprefix("/v1").format(roomId=room_id, userId="third")
+    return path.removeprefix("/v1").format(roomId=room_id, userId="third", messageId=message_id)
+
+
+def naming(room_id: str, body: Any) -> Any:
+    """The body of a row, with the room in it."""
+    return msgspec.json.decode(msgspec.json.encode(body).replace(b"{roomId}", room_id.encode()))
+
+
+async def a_message(gateway: Gateway, room_id: str) -> str:
+    """One that the member has sent."""
+    body = {"senderId": "member", "parts": [{"type": "text", "text": "hi"}]}
+    sent = await gateway.server.post(f"/chat/rooms/{room_id}/messages", body)
+    message_id: str = sent.json["id"]
+    return message_id
 
 
 @pytest.mark.parametrize(
@@ -186,6 +244,19 @@ async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gatewa
             "/chat/rooms/{room}/messages",
             {"senderId": "bob", "parts": [{"type": "text", "text": "x"}]},
         ),
+        ("PATCH", "/chat/rooms/{room}/messages/{message}", {"userId": "bob", "parts": [{"type": "text"}]}),
+        ("DELETE", "/chat/rooms/{room}/messages/{message}?userId=bob", None),
+        ("POST", "/chat/rooms/{room}/messages/{message}/reactions", {"userId": "bob", "emoji": "x"}),
+        ("POST", "/chat/rooms/{room}/messages/{message}/pin", {"userId": "bob"}),
+        ("DELETE", "/chat/rooms/{room}/messages/{message}/pin?userId=bob", None),
+        (
+            "POST",
+            "/chat/rooms/{room}/messages/{message}/forward",
+            {"userId": "bob", "targetRoomIds": ["{roomId}"]},
+        ),
+        ("GET", "/chat/rooms/{room}/messages/{message}/replies?viewerId=bob", None),
+        ("GET", "/chat/rooms/{room}/pinned-messages?viewerId=bob", None),
+        ("POST", "/chat/rooms/{room}/delivery", {"userId": "bob"}),
         ("POST", "/chat/rooms/{room}/read", {"userId": "bob"}),
         ("POST", "/chat/rooms/{room}/clear-history", {"userId": "bob"}),
         ("DELETE", "/chat/rooms/{room}/for-me?userId=bob", None),
@@ -195,14 +266,17 @@ async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gatewa
 async def test_a_user_cannot_act_as_another_but_may_say_who_he_is(
     gateway: Gateway, method: str, path: str, body: Any
 ) -> None:
-    path = path.format(room=await gateway.room("ann", "bob"))
+    room_id = await gateway.room("ann", "bob")
     ann, bob = await gateway.user("ann"), await gateway.user("bob")
+    sent = await bob.post(f"/chat/rooms/{room_id}/messages", {"parts": [{"type": "text", "text": "x"}]})
+    path, body = path.format(room=room_id, message=sent.json["id"]), naming(room_id, body)
     assert (await ann.send(method, path, body)).status == 403
     assert (await bob.send(method, path, body)).status in (200, 201)
 
 
 @pytest.mark.parametrize(
-    ("path", "field"), [("messages", "senderId"), ("read", "userId"), ("clear-history", "userId")]
+    ("path", "field"),
+    [("messages", "senderId"), ("read", "userId"), ("delivery", "userId"), ("clear-history", "userId")],
 )
 async def test_the_backend_must_say_as_whom_it_acts(gateway: Gateway, path: str, field: str) -> None:
     room_id = await gateway.room("ann", "bob")

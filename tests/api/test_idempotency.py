@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.api.table import ROUTES
@@ -22,17 +23,29 @@ REQUESTS: dict[tuple[str, str], Any] = {
     ("DELETE", "/v1/chat/rooms/{roomId}/for-me?userId=ann"): None,
     ("POST", "/v1/chat/rooms/{roomId}/clear-history"): {"userId": "ann"},
     ("POST", "/v1/chat/rooms/{roomId}/messages"): MESSAGE,
+    ("PATCH", "/v1/chat/rooms/{roomId}/messages/{messageId}"): {"parts": MESSAGE["parts"]},
+    ("DELETE", "/v1/chat/rooms/{roomId}/messages/{messageId}"): None,
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/reactions"): {"userId": "ann", "emoji": "x"},
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/pin"): {"userId": "ann"},
+    ("DELETE", "/v1/chat/rooms/{roomId}/messages/{messageId}/pin"): None,
+    ("POST", "/v1/chat/rooms/{roomId}/messages/{messageId}/forward"): {
+        "userId": "ann",
+        "targetRoomIds": ["{roomId}"],
+    },
+    ("POST", "/v1/chat/rooms/{roomId}/delivery"): {"userId": "ann"},
     ("POST", "/v1/chat/rooms/{roomId}/read"): {"userId": "ann"},
 }
+CHANGED = [{"type": "text", "text": "changed"}]
 KEY = {"idempotency-key": "k1"}
 
 
-async def change_everything(gateway: Gateway, room_id: str) -> None:
+async def change_everything(gateway: Gateway, room_id: str, parent_id: str) -> None:
     """Change whatever the requests above answer with, so that doing one again would answer otherwise."""
     server = gateway.server
     await server.post("/users", {"id": "ann", "username": "Changed", "avatarUrl": "changed"})
     await server.patch("/tenant/settings", {"chat": {"theme": "changed"}})
     await server.patch(f"/chat/rooms/{room_id}", {"name": "changed"})
+    await server.patch(f"/chat/rooms/{room_id}/messages/{parent_id}", {"parts": CHANGED})
     await server.post(f"/chat/rooms/{room_id}/messages", {**MESSAGE, "senderId": "bob"})
     gateway.clock.now += 1
 
@@ -48,10 +61,16 @@ async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
 ) -> None:
     await gateway.user("ann")
     room_id = await gateway.room("ann", "bob")
-    body, target = REQUESTS[method, path], path.removeprefix("/v1").format(roomId=room_id, userId="bob")
+    # The message that requests are about is a reply, and so changes with what it replies to.
+    parent = await gateway.server.post(f"/chat/rooms/{room_id}/messages", MESSAGE)
+    reply = await gateway.server.post(
+        f"/chat/rooms/{room_id}/messages", {**MESSAGE, "parentMessageId": parent.json["id"]}
+    )
+    target = path.removeprefix("/v1").format(roomId=room_id, userId="bob", messageId=reply.json["id"])
+    body = msgspec.json.encode(REQUESTS[method, path]).replace(b"{roomId}", room_id.encode())
     first = await gateway.server.send(method, target, body, headers=KEY)
     assert first.status in (200, 201)
-    await change_everything(gateway, room_id)
+    await change_everything(gateway, room_id, parent.json["id"])
     gateway.fanout.told.clear()
     again = await gateway.server.send(method, target, body, headers=KEY)
     assert (again.status, again.body) == (first.status, first.body)

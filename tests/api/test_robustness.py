@@ -59,10 +59,18 @@ async def statuses(body: bytes, query: str, room_id: str | None) -> set[int]:
     with TemporaryDirectory() as directory:
         async with open_gateway(Path(directory)) as gateway:
             room = await gateway.room("ann", "bob") if room_id is None else room_id
+            said = {"senderId": "ann", "parts": [{"type": "text", "text": "hi"}]}
+            sent = await gateway.server.post(f"/chat/rooms/{quote(room, safe='')}/messages", said)
+            message_id = sent.json.get("id", "none")
             clients = [gateway.server, await gateway.user("ann")]
             return {
                 await status(
-                    gateway, row.method, row.path.replace("{roomId}", quote(room, safe="")), query, body, one
+                    gateway,
+                    row.method,
+                    row.path.replace("{roomId}", quote(room, safe="")).replace("{messageId}", message_id),
+                    query,
+                    body,
+                    one,
                 )
                 for row in ROUTES
                 for one in clients

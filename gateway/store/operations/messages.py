@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.records import MarkedRead, Message, MessagePage, Sent
-from gateway.store import deletions, messages, receipts
+from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
+from gateway.store import deliveries, forwarding, messages, receipts
 from gateway.store.operations.base import Operations
-from gateway.store.ports import ChangedMessage, MessageDraft, Once
+from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
 
 
 class MessageOperations(Operations):
@@ -24,6 +24,17 @@ class MessageOperations(Operations):
             lambda db: messages.send(db, self._rosters, draft, self._clock()), then, once
         )
 
+    async def forward_message(
+        self,
+        draft: ForwardDraft,
+        *,
+        then: Callable[[Forwarded], None] | None = None,
+        once: Once[Forwarded] | None = None,
+    ) -> Forwarded:
+        return await self._write(
+            lambda db: forwarding.forward(db, self._rosters, draft, self._clock()), then, once
+        )
+
     async def messages_page(
         self,
         tenant_id: str,
@@ -38,34 +49,30 @@ class MessageOperations(Operations):
             together=True,
         )
 
-    async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
-        return self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
+    async def pinned_messages(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
+        return self._read(
+            lambda db: messages.pinned(db, tenant_id, room_id, viewer_id=viewer_id), together=True
+        )
 
-    async def delete_message(
+    async def replies_page(
         self,
         tenant_id: str,
         room_id: str,
         message_id: str,
         *,
-        actor_id: str | None,
-        placeholder: str | None,
-        then: Callable[[ChangedMessage], None] | None = None,
-        once: Once[ChangedMessage] | None = None,
-    ) -> ChangedMessage:
-        return await self._write(
-            lambda db: deletions.delete(
-                db,
-                self._rosters,
-                tenant_id,
-                room_id,
-                message_id,
-                actor_id=actor_id,
-                placeholder=placeholder,
-                now=self._clock(),
+        viewer_id: str | None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ReplyPage:
+        return self._read(
+            lambda db: messages.replies(
+                db, tenant_id, room_id, message_id, viewer_id=viewer_id, limit=limit, cursor=cursor
             ),
-            then,
-            once,
+            together=True,
         )
+
+    async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
+        return self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
 
     async def mark_read(
         self,
@@ -83,4 +90,20 @@ class MessageOperations(Operations):
             ),
             then,
             once,
+        )
+
+    async def mark_delivered(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        message_id: str | None,
+        once: Once[DeliveryMark] | None = None,
+    ) -> DeliveryMark:
+        return await self._write(
+            lambda db: deliveries.mark_delivered(
+                db, tenant_id, room_id, user_id, message_id=message_id, now=self._clock()
+            ),
+            once=once,
         )

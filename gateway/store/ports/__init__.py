@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.store.ports.accounts import Accounts, TenantKeys
-from gateway.store.ports.messages import ChangedMessage, MessageDraft, Messages
+from gateway.store.ports.changes import ChangedMessage, Changes, MessageEdit
+from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
@@ -22,8 +23,12 @@ from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, R
 __all__ = [
     "Accounts",
     "ChangedMessage",
+    "Changes",
     "CreatedRoom",
+    "ForwardDraft",
+    "Forwarded",
     "MessageDraft",
+    "MessageEdit",
     "Messages",
     "NewParticipant",
     "Once",
@@ -38,7 +43,7 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Changes, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.

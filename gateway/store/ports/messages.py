@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from gateway.records import MarkedRead, Message, MessagePage, Sent
+from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
 from gateway.store.ports.once import Once
 
 
@@ -24,13 +24,25 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
     client_message_id: str | None = None
     parent_message_id: str | None = None
     by_server: bool = False  # API key: frozen rooms take it
+    forwarded_from_id: str | None = None
+    forwarded_from_sender_id: str | None = None
 
 
-class ChangedMessage(msgspec.Struct, frozen=True):
-    """A message as it is now; ``recipients`` is empty when nothing changed, which tells nobody."""
+class ForwardDraft(msgspec.Struct, frozen=True, kw_only=True):
+    """A message of ``room_id`` that ``user_id`` wants to be in each of ``target_room_ids`` too."""
 
-    message: Message
-    recipients: tuple[str, ...]
+    tenant_id: str
+    room_id: str
+    message_id: str
+    user_id: str
+    target_room_ids: Sequence[str]
+    by_server: bool = False
+
+
+class Forwarded(msgspec.Struct, frozen=True):
+    """The new messages, in the order of the targets."""
+
+    sent: tuple[Sent, ...]
 
 
 class Messages(Protocol):
@@ -52,6 +64,23 @@ class Messages(Protocol):
         """
         ...
 
+    async def forward_message(
+        self,
+        draft: ForwardDraft,
+        *,
+        then: Callable[[Forwarded], None] | None = None,
+        once: Once[Forwarded] | None = None,
+    ) -> Forwarded:
+        """Store a copy of a message in each of the target rooms, or in none.
+
+        Raises:
+            NotFound: no such room or message, or the user is not in one of the rooms or has cleared the
+                message away.
+            Forbidden: one of the target rooms is frozen.
+            InvalidRequest: the message is deleted, or one that the server made.
+        """
+        ...
+
     async def messages_page(
         self,
         tenant_id: str,
@@ -69,26 +98,33 @@ class Messages(Protocol):
         """
         ...
 
-    async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
+    async def pinned_messages(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
+        """Newest pin first.
 
-    async def delete_message(
+        Raises:
+            NotFound: no such room, or the viewer is not in it.
+        """
+        ...
+
+    async def replies_page(
         self,
         tenant_id: str,
         room_id: str,
         message_id: str,
         *,
-        actor_id: str | None,
-        placeholder: str | None,
-        then: Callable[[ChangedMessage], None] | None = None,
-        once: Once[ChangedMessage] | None = None,
-    ) -> ChangedMessage:
-        """Empty a message. ``placeholder`` becomes its preview; None hides it altogether.
+        viewer_id: str | None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> ReplyPage:
+        """The replies to one message, newest first.
 
         Raises:
-            NotFound: no such room or message, or the actor is not in the room.
-            Forbidden: the actor is neither the sender nor an operator (the API key, None, may).
+            NotFound: no such room or message, or the viewer is not in the room or has cleared it away.
+            InvalidRequest: the cursor is not one of ours.
         """
         ...
+
+    async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
 
     async def mark_read(
         self,
@@ -101,6 +137,22 @@ class Messages(Protocol):
         once: Once[MarkedRead] | None = None,
     ) -> MarkedRead:
         """Move the mark forward to ``message_id`` (None: to the newest); never back.
+
+        Raises:
+            NotFound: no such room, the user is not in it, or the message is not in it.
+        """
+        ...
+
+    async def mark_delivered(
+        self,
+        tenant_id: str,
+        room_id: str,
+        user_id: str,
+        *,
+        message_id: str | None,
+        once: Once[DeliveryMark] | None = None,
+    ) -> DeliveryMark:
+        """Move the mark of what has arrived forward to ``message_id`` (None: to the newest); never back.
 
         Raises:
             NotFound: no such room, the user is not in it, or the message is not in it.
