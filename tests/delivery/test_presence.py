@@ -7,7 +7,7 @@ import trio
 
 from gateway.delivery.presence import BEAT_S, Policy
 from gateway.delivery.session import Session
-from tests.delivery.conftest import GRACE_S, Node, told
+from tests.delivery.conftest import GRACE_S, TENANT, Node, told
 
 BEAT = BEAT_S * 2  # long enough for a beat to be over, far shorter than the grace
 
@@ -325,3 +325,34 @@ class TestRoom:
         node.presence.leave(again)
         await trio.sleep(GRACE_S * 2)
         assert told(ann) == [present("bob", here=False)]
+
+
+class TestExpelling:
+    async def test_every_device_that_has_the_room_open_leaves_it(self, node: Node) -> None:
+        ann, phone, tablet = node.connect("ann"), node.connect("bob"), node.connect("bob")
+        node.presence.enter(ann, "r1")
+        node.presence.enter(phone, "r1")
+        node.presence.enter(tablet, "r2")
+        await quiet(ann, phone, tablet)
+        node.presence.expel(TENANT, "bob", "r1")
+        assert told(phone) == [("left-room", {"roomId": "r1"})]
+        assert (told(tablet), tablet.room_id) == ([], "r2")
+        assert told(ann) == [present("bob", here=False)]
+
+    async def test_no_grace_holds_for_one_whose_device_was_lost(self, node: Node) -> None:
+        ann, bob = node.connect("ann"), node.connect("bob")
+        node.presence.enter(ann, "r1")
+        node.presence.enter(bob, "r1")
+        await quiet(ann, bob)
+        node.disconnect(bob)
+        node.presence.expel(TENANT, "bob", "r1")
+        assert told(ann) == [present("bob", here=False)]
+        await trio.sleep(GRACE_S + BEAT)
+        assert [event for event in told(ann) if event[0] == "presence"] == []
+
+    async def test_one_who_has_not_opened_the_room_notices_nothing(self, node: Node) -> None:
+        ann, bob = node.connect("ann"), node.connect("bob")
+        node.presence.enter(ann, "r1")
+        await quiet(ann, bob)
+        node.presence.expel(TENANT, "bob", "r1")
+        assert (told(ann), told(bob)) == ([], [])

@@ -119,6 +119,13 @@ class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
     last_read_message_id: str | None
 
 
+class ParticipantsChanged(msgspec.Struct, frozen=True, rename="camel"):
+    room_id: Id
+    action: Literal["joined", "left", "removed"]
+    target_user_id: Id
+    actor_user_id: Id | None = None
+
+
 class RoomName(msgspec.Struct, frozen=True, rename="camel"):
     room_id: Id
 
@@ -144,6 +151,7 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "tenant-presence-snapshot": Snapshot,
     "typing": Typing,
     "room-read": RoomRead,
+    "room-participants-changed": ParticipantsChanged,
     "joined-room": RoomName,
     "left-room": RoomName,
     "error": Failure,
