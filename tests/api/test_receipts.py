@@ -85,3 +85,34 @@ async def test_the_backend_marks_for_a_user(gateway: Gateway) -> None:
     await say(ann, room_id)
     mark = (await gateway.server.post(f"/chat/rooms/{room_id}/read", {"userId": "bob"})).json
     assert (mark["userId"], mark["unreadCount"]) == ("bob", 0)
+
+
+class TestDelivery:
+    @pytest.mark.parametrize(
+        "body", [{}, {"userId": "bob"}, {"userId": "bob", "lastDeliveredMessageId": None}]
+    )
+    async def test_the_sender_sees_that_it_has_arrived_and_nobody_is_told(
+        self, gateway: Gateway, body: Any
+    ) -> None:
+        ann, bob = await gateway.user("ann"), await gateway.user("bob")
+        room_id = await gateway.room("ann", "bob")
+        message = await say(ann, room_id)
+        gateway.fanout.told.clear()
+        mark = await bob.post(f"/chat/rooms/{room_id}/delivery", body)
+        assert mark.status == 200
+        assert mark.json.keys() == {"roomId", "userId", "lastDeliveredAt", "lastDeliveredMessageId"}
+        assert mark.json["lastDeliveredMessageId"] == message["id"]
+        page = (await ann.get(f"/chat/rooms/{room_id}/messages")).json
+        assert (page["peerLastReadAt"], page["peerLastDeliveredAt"]) == (None, mark.json["lastDeliveredAt"])
+        assert gateway.fanout.told == []
+
+    async def test_it_never_goes_back(self, gateway: Gateway) -> None:
+        ann, bob = await gateway.user("ann"), await gateway.user("bob")
+        room_id = await gateway.room("ann", "bob")
+        first = await say(ann, room_id)
+        await say(ann, room_id)
+        path = f"/chat/rooms/{room_id}/delivery"
+        newest = await bob.post(path, {})
+        older = await bob.post(path, {"lastDeliveredMessageId": first["id"]})
+        assert older.json == newest.json
+        assert (await bob.post(path, {"lastDeliveredMessageId": "none"})).status == 404

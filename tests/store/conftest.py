@@ -12,7 +12,15 @@ import pytest
 from gateway.config import StoreSettings
 from gateway.records import Message, RoomDetail, RoomSummary, Sent
 from gateway.store.engine import open_store
-from gateway.store.ports import MessageDraft, NewParticipant, RoomDraft, RosterChange, Store
+from gateway.store.ports import (
+    ForwardDraft,
+    MessageDraft,
+    MessageEdit,
+    NewParticipant,
+    RoomDraft,
+    RosterChange,
+    Store,
+)
 
 
 class Clock:
@@ -96,6 +104,27 @@ class Home:
         """By the API key, unless there is an ``actor_id``."""
         return await self.store.remove_participant(
             self.tenant_id, room_id, user_id, **{"actor_id": None, **options}
+        )
+
+    def edit(self, room_id: str, message_id: str, text: str, *, actor_id: str | None = None) -> MessageEdit:
+        said = self.draft(room_id, "", text)
+        return MessageEdit(
+            tenant_id=self.tenant_id,
+            room_id=room_id,
+            message_id=message_id,
+            actor_id=actor_id,
+            parts=said.parts,
+            preview_text=said.preview_text,
+        )
+
+    def copy(self, room_id: str, message_id: str, user_id: str, *targets: str, **more: Any) -> ForwardDraft:
+        return ForwardDraft(
+            tenant_id=self.tenant_id,
+            room_id=room_id,
+            message_id=message_id,
+            user_id=user_id,
+            target_room_ids=targets,
+            **more,
         )
 
     async def rooms(self, viewer_id: str, **query: Any) -> list[RoomSummary]:

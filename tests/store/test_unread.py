@@ -1,4 +1,6 @@
-"""Unread counts are kept, not counted; here a long random history is counted anew after every step."""
+"""Unread counts and last messages are kept, not looked for; here a long random history is gone through anew after
+every step.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.errors import Conflict
 from gateway.records import Message
 
 from .conftest import STORES, Clock, Home, OpenStore
@@ -25,6 +28,11 @@ steps = st.one_of(
     st.tuples(st.just("read"), people, st.none() | number),
     st.tuples(st.just("clear"), people),
     st.tuples(st.just("delete"), number, st.booleans()),
+    st.tuples(st.just("edit"), number),
+    st.tuples(st.just("react"), people, number),
+    st.tuples(st.just("pin"), people, number, st.booleans()),
+    st.tuples(st.just("forward"), people, number),
+    st.tuples(st.just("deliver"), people, st.none() | number),
     st.tuples(st.just("join"), people),
     st.tuples(st.just("leave"), people),
     st.tuples(st.just("remove"), people, people),
@@ -38,6 +46,8 @@ class Model:
     Attributes:
         past: user id to the number of messages, from the first on, that are not news to him.
         cleared: the same for messages that are gone for him; outlives leaving.
+        previews: of each message, by its id; None for the hidden ones.
+        pins: ids, newest pin first.
     """
 
     def __init__(self) -> None:
@@ -45,11 +55,31 @@ class Model:
         self.deleted: set[str] = set()
         self.past = {"ann": 0, "bob": 0}
         self.cleared: dict[str, int] = {}
+        self.previews: dict[str, str | None] = {}
+        self.server_made: set[str] = set()
+        self.reactions: dict[str, list[str]] = {}
+        self.pins: list[str] = []
 
     def told(self, message: Message | None) -> None:
         """The server has said something itself."""
         assert message is not None
+        self.say(message)
+        self.server_made.add(message.id)
+
+    def say(self, message: Message) -> None:
         self.messages.append((message.id, message.sender_id))
+        self.previews[message.id] = message.preview_text
+
+    def kept(self, which: int, user_id: str) -> str | None:
+        """The id of a message that is not deleted and that this user can see, out of all."""
+        message_id = self.messages[which % len(self.messages)][0] if self.messages else None
+        seen = user_id in self.past and message_id in self.visible(user_id)
+        return message_id if seen and message_id not in self.deleted else None
+
+    def last(self, user_id: str) -> str | None:
+        """What his list shows."""
+        shown = [message_id for message_id, _ in self.messages if self.previews[message_id] is not None]
+        return self.previews[shown[-1]] if shown and shown[-1] in self.visible(user_id) else None
 
     def unread(self, user_id: str) -> int:
         return sum(
@@ -67,8 +97,7 @@ async def take(home: Home, room_id: str, model: Model, step: tuple[Any, ...]) ->
     home.clock.ms += 1_000
     match step:
         case "say", user_id if user_id in model.past:
-            message = await home.say(room_id, user_id)
-            model.messages.append((message.id, user_id))
+            model.say(await home.say(room_id, user_id, f"at {home.clock.ms}"))
         case "read", user_id, None if user_id in model.past:
             await store.mark_read(tenant_id, room_id, user_id, message_id=None)
             model.past[user_id] = len(model.messages)
@@ -85,7 +114,39 @@ async def take(home: Home, room_id: str, model: Model, step: tuple[Any, ...]) ->
             await store.delete_message(
                 tenant_id, room_id, message_id, actor_id=None, placeholder=None if hidden else "gone"
             )
+            if message_id not in model.deleted:
+                model.previews[message_id] = None if hidden else "gone"
             model.deleted.add(message_id)
+            model.reactions.pop(message_id, None)
+            model.pins = [pin for pin in model.pins if pin != message_id]
+        case "edit", which if model.messages and (
+            message_id := model.messages[which % len(model.messages)][0]
+        ):
+            edit = home.edit(room_id, message_id, f"edited at {home.clock.ms}")
+            if message_id in model.deleted:
+                with pytest.raises(Conflict):
+                    await store.edit_message(edit)
+            else:
+                model.previews[message_id] = (await store.edit_message(edit)).message.preview_text
+                model.server_made.discard(message_id)
+        case "react", user_id, which if message_id := model.kept(which, user_id):
+            await store.toggle_reaction(tenant_id, room_id, message_id, user_id=user_id, emoji="x")
+            reactions = model.reactions.setdefault(message_id, [])
+            (reactions.remove if user_id in reactions else reactions.append)(user_id)
+        case "pin", user_id, which, wanted if message_id := model.kept(which, user_id):
+            change = store.pin_message if wanted else store.unpin_message
+            await change(tenant_id, room_id, message_id, user_id=user_id)
+            if wanted and message_id not in model.pins:
+                model.pins.insert(0, message_id)
+            elif not wanted:
+                model.pins = [pin for pin in model.pins if pin != message_id]
+        case "forward", user_id, which if message_id := model.kept(which, user_id):
+            if message_id not in model.server_made:
+                forwarded = await store.forward_message(home.copy(room_id, message_id, user_id, room_id))
+                model.say(forwarded.sent[0].message)
+        case "deliver", user_id, which_or_none if user_id in model.past and model.messages:
+            index = len(model.messages) - 1 if which_or_none is None else which_or_none % len(model.messages)
+            await store.mark_delivered(tenant_id, room_id, user_id, message_id=model.messages[index][0])
         case "join", user_id if user_id not in model.past:
             model.past[user_id] = len(model.messages)
             model.told((await home.add(room_id, user_id)).message)
@@ -93,8 +154,8 @@ async def take(home: Home, room_id: str, model: Model, step: tuple[Any, ...]) ->
             model.told((await home.remove(room_id, user_id, actor_id=user_id)).message)
             del model.past[user_id]
         case "remove", user_id, actor_id if user_id in model.past:
-            change = await home.remove(room_id, user_id, actor_id=actor_id, by_server=True)
-            model.told(change.message)
+            removal = await home.remove(room_id, user_id, actor_id=actor_id, by_server=True)
+            model.told(removal.message)
             del model.past[user_id]
         case "forget", user_id if user_id in model.past:
             model.cleared[user_id] = len(model.messages)
@@ -111,6 +172,11 @@ async def check(home: Home, room_id: str, model: Model) -> None:
     rows = page.messages[::-1]
     assert [(row.id, row.sender_id) for row in rows] == model.messages
     assert {row.id for row in rows if row.deleted_at is not None} == model.deleted
+    assert {row.id: row.preview_text for row in rows} == model.previews
+    reactions = {row.id: [one.user_id for one in row.reactions] for row in rows if row.reactions}
+    assert reactions == {message_id: users for message_id, users in model.reactions.items() if users}
+    pins = await home.store.pinned_messages(home.tenant_id, room_id, viewer_id=None)
+    assert [message.id for message in pins.messages] == model.pins
     for user_id in PEOPLE:
         room = await home.store.room(home.tenant_id, room_id, viewer_id=user_id)
         if user_id not in model.past:
@@ -118,6 +184,8 @@ async def check(home: Home, room_id: str, model: Model) -> None:
             continue
         assert room is not None
         assert room.unread_count == model.unread(user_id)
+        shown = room.last_message
+        assert (None if shown is None else shown.preview_text) == model.last(user_id)
         seen = await home.store.messages_page(home.tenant_id, room_id, viewer_id=user_id, limit=1_000)
         assert [message.id for message in seen.messages] == model.visible(user_id)
         listed = await home.listed(room_id, user_id)
@@ -129,7 +197,7 @@ async def check(home: Home, room_id: str, model: Model) -> None:
 @pytest.mark.parametrize("open_any", STORES)
 @settings(max_examples=25, deadline=None)
 @given(history=st.lists(steps, min_size=60, max_size=120))
-def test_unread_counts_equal_a_recount_after_every_step(
+def test_what_is_kept_equals_a_recount_after_every_step(
     open_any: OpenStore, history: list[tuple[Any, ...]]
 ) -> None:
     async def live(folder: Path) -> None:
