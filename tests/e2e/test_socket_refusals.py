@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
 
-from tests.e2e.conftest import Opener
+from tests.e2e.conftest import Opener, end
 from tests.support.devices import POLLING, WEBSOCKET, Clients, Refused, Transports
 from tests.support.engine import Peer, ends, next_packet
 from tests.support.platform import Person, Platform
+from tests.support.process import Gateway
 from tests.support.raw import BINARY, Closed
 
 
 def peer(person: Person) -> Peer:
     return Peer(url=person.url, path="/socket.io/", connect=f"40{json.dumps(person.auth)}")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """With frequent pings: python-socketio, when it is refused, now and then forgets to close, and waits for the next."""
+    gateway = Gateway(
+        tmp_path_factory.mktemp("refusing") / "data",
+        settings={"socket": {"ping_interval_ms": 2_000, "ping_timeout_ms": 20_000}},
+    )
+    gateway.create_tenant()
+    gateway.start()
+    yield gateway
+    end(gateway)
+
+
+@pytest.fixture(scope="module")
+def platform(gateway: Gateway) -> Iterator[Platform]:
+    platform = Platform(gateway.url, gateway.create_tenant().api_key)
+    yield platform
+    platform.close()
 
 
 def altered(token: str) -> str:
