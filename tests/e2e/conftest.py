@@ -30,7 +30,7 @@ def end(gateway: Gateway) -> None:
     code = gateway.stop()
     output = gateway.process.output
     _, error, trace = output.partition("Traceback")
-    assert not error, trace[:3_000]
+    assert not error, trace[:8_000]
     assert code == 0, output[-3_000:]
 
 
