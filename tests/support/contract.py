@@ -145,6 +145,7 @@ class ErrorBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fiel
 
 EVENTS: dict[str, type[msgspec.Struct]] = {
     "new-message": Message,
+    "message-updated": Message,
     "presence": Presence,
     "presence-snapshot": Snapshot,
     "tenant-presence": Presence,
