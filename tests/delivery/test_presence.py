@@ -236,6 +236,8 @@ class TestRoom:
         node.presence.enter(bob, "r1")
         assert [name for name, _ in told(bob)] == ["joined-room", "presence-snapshot"]
         assert told(ann) == []
+        node.presence.leave(bob)
+        assert told(ann) == [present("bob", here=False)]
 
     async def test_a_user_is_in_the_room_as_long_as_any_of_his_devices(self, node: Node) -> None:
         ann, phone, tablet = node.connect("ann"), node.connect("bob"), node.connect("bob")

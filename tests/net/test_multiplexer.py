@@ -9,6 +9,7 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
 from gateway.net.multiplexer import BATCH, Multiplexer
 from gateway.wire.frames import FrameReader
@@ -107,6 +108,17 @@ class TestWriting:
         with pytest.raises(BlockingIOError):
             client.recv(65_536)
         client.close()
+
+    async def test_one_message_may_set_more_links_writing_than_a_batch(self, adopt: Adopter) -> None:
+        crowd = [Recorder() for _ in range(2 * BATCH + 44)]
+        peers = [adopt(receiver)[1] for receiver in crowd]
+        speaker = Recorder()
+        item = prepare_text(b"to all")
+        speaker.on_message = lambda message: Outbox.put_all([receiver.outbox for receiver in crowd], item)
+        _, peer = adopt(speaker)
+        peer.send(text("to all"))
+        await settle()
+        assert [peer.texts() for peer in peers] == [["to all"]] * len(crowd)
 
     async def test_each_gets_its_own_packets_though_those_of_a_crowd_are_joined_once(
         self, adopt: Adopter

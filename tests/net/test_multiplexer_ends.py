@@ -61,6 +61,16 @@ class TestClosing:
         assert [frame.payload for frame in messages] == [b"%02d" % number * 500 for number in range(50)]
         assert (last.opcode, last.code) == (CLOSE, 1001)
 
+    async def test_nothing_follows_our_close(self, adopt: Adopter) -> None:
+        receiver = Recorder()
+        link, peer = adopt(receiver)
+        link.close(1000, "done")
+        receiver.outbox.put(prepare_text(b"too late"))
+        await settle()
+        receiver.outbox.put(prepare_text(b"much too late"))
+        await settle()
+        assert [frame.opcode for frame in peer.frames()] == [CLOSE]
+
     async def test_the_connection_ends_when_the_peer_answers_our_close(
         self, multiplexer: Multiplexer, adopt: Adopter
     ) -> None:

@@ -206,11 +206,17 @@ class TestPost:
     ) -> None:
         sid, session, upper = await engine.open_polling()
         upper.on_message = lambda message: session.pause()
-        nursery.start_soon(engine.ask, "POST", sid, b"4one\x1e4two")
+        answers: list[Response] = []
+
+        async def post() -> None:
+            answers.append(await engine.ask("POST", sid, b"4one\x1e4two"))
+
+        nursery.start_soon(post)
         await settle()
         session.close("enough")
         await settle()
         assert upper.messages == ["one"]
+        assert len(answers) == 1
 
     async def test_one_that_is_cancelled_while_it_waits_takes_nothing_more(self, engine: Engine) -> None:
         sid, session, upper = await engine.open_polling()

@@ -252,6 +252,14 @@ class TestClosing:
         await settle()
         assert line.ended_at == trio.current_time()
 
+    async def test_nothing_follows_our_close(self, line: Line) -> None:
+        line.link.close(1000, "done")
+        line.put(b"too late")
+        await settle()
+        line.put(b"much too late")
+        await settle()
+        assert [frame.opcode for frame in line.frames()] == [CLOSE]
+
     async def test_a_peer_that_does_not_answer_our_close_is_dropped(self, line: Line) -> None:
         line.link.close(1000, "done")
         await trio.sleep(CLOSE_S + 0.1)
@@ -267,6 +275,8 @@ class TestClosing:
 
     async def test_a_paused_link_still_sees_the_answer_to_our_close(self, line: Line) -> None:
         line.link.pause()
+        await line.client.send_all(text("on its way"))
+        await settle()
         line.link.close(1000, "done")
         await settle()
         await line.client.send_all(close(1000))
