@@ -32,7 +32,9 @@ from gateway.api.openapi import openapi_document
 from gateway.api.routes import Api
 from gateway.api.services import Services
 from gateway.api.socket import ChatSockets
+from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
+from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
@@ -138,6 +140,8 @@ class Node:
         return Services(
             authenticator=self._authenticator,
             users=Users(store=store),
+            devices=Devices(store=store),
+            apps=Apps(store=store),
             tenants=self._tenants,
             rooms=Rooms(store=store, rosters=self._rosters, limits=config.limits),
             participants=Participants(

@@ -13,6 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 Role: TypeAlias = Literal["OPERATOR", "MEMBER"]
+Provider: TypeAlias = Literal["FCM", "ONESIGNAL", "PUSHY", "APNS"]
+PayloadType: TypeAlias = Literal["FULL", "DATA"]
 Settings: TypeAlias = dict[str, dict[str, Any]]
 
 # Types of parts about calls and membership. A client that could write or change them could invent both.
@@ -65,6 +67,33 @@ class User(msgspec.Struct, frozen=True, rename="camel"):
     metadata: dict[str, Any] | None
     created_at: str
     updated_at: str
+
+
+class Device(msgspec.Struct, frozen=True, rename="camel"):
+    """Where a user can be reached by push (contract 3.9)."""
+
+    id: str
+    provider: Provider
+    token: str
+    platform: str | None
+    created_at: str
+
+
+class TenantApp(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a tenant's own apps, with the secrets of its push providers (contract 3.11)."""
+
+    id: str
+    app_code: str
+    name: str
+    push_payload_type: PayloadType
+    one_signal_config: dict[str, Any] | None
+    fcm_config: dict[str, Any] | None
+    pushy_config: dict[str, Any] | None
+    created_at: str
+    updated_at: str
+
+    def __repr__(self) -> str:
+        return f"TenantApp(app_code={self.app_code!r})"
 
 
 class Participant(msgspec.Struct, frozen=True, rename="camel"):

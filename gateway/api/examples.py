@@ -43,6 +43,18 @@ _ROOM: Final = {
     "lastReadMessageId": None,
     "createdAt": _CREATED,
 }
+_APP: Final = {
+    "id": "3b0c9e55-4a53-4c6b-9d4e-0f5a8b1c2d30",
+    "appCode": "shop",
+    "name": "Shop",
+    "pushPayloadType": "FULL",
+    "hasOneSignalConfig": True,
+    "hasFcmConfig": False,
+    "hasPushyConfig": False,
+    "createdAt": _CREATED,
+    "updatedAt": _CREATED,
+}
+_ONE_SIGNAL: Final = {"appId": "5eb5a37e-b458-11e3-ac11-000c2940e62c", "restApiKey": "os_v2_app_…"}
 _SETTINGS: Final = {
     "chat": {
         "deletedMessageDisplay": "placeholder",
@@ -84,6 +96,20 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "TokenBody": {"userId": "u-ann", "expiresIn": 3600},
     "Session": {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-01-01T11:00:00.000Z"},
+    "DeviceBody": {"provider": "ONESIGNAL", "token": "8a3d1f52-subscription", "platform": "ios"},
+    "Device": {
+        "id": "7d1f0c34-9e57-4b7e-8b0a-2c6f1f0f3b11",
+        "provider": "ONESIGNAL",
+        "token": "8a3d1f52-subscription",
+        "platform": "ios",
+        "createdAt": _CREATED,
+    },
+    "ForgottenDevice": {"removed": True},
+    "AppBody": {"appCode": "shop", "name": "Shop", "oneSignalConfig": _ONE_SIGNAL},
+    "AppPatchBody": {"pushPayloadType": "DATA", "fcmConfig": None},
+    "AppView": _APP,
+    "AppList": {"apps": [_APP]},
+    "DeletedApp": {"appCode": "shop", "detachedUsers": 3},
     "SettingsPatch": {
         "chat": {"deletedMessageDisplay": "hidden"},
         "webhookUrl": "https://example.org/hooks/chat",

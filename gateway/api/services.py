@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.api.auth import Authenticator
+from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
+from gateway.chat.devices import Devices
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
@@ -20,6 +22,8 @@ class Services:
 
     authenticator: Authenticator
     users: Users
+    devices: Devices
+    apps: Apps
     tenants: Tenants
     rooms: Rooms
     participants: Participants

@@ -21,6 +21,7 @@ from gateway.store.operations.accounts import AccountOperations
 from gateway.store.operations.changes import ChangeOperations
 from gateway.store.operations.messages import MessageOperations
 from gateway.store.operations.participants import ParticipantOperations
+from gateway.store.operations.push import PushOperations
 from gateway.store.operations.rooms import RoomOperations
 from gateway.store.rosters import Rosters
 from gateway.store.writer import open_writer
@@ -61,7 +62,12 @@ async def open_store(
 
 
 class SqliteStore(
-    AccountOperations, RoomOperations, ParticipantOperations, MessageOperations, ChangeOperations
+    AccountOperations,
+    RoomOperations,
+    ParticipantOperations,
+    MessageOperations,
+    ChangeOperations,
+    PushOperations,
 ):
     """``gateway.store.ports.Store`` in one SQLite file. Made by :func:`open_store`."""
 

@@ -66,6 +66,46 @@ USERS = Table(
     Column("metadata", Text),
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    # Deleting an app detaches its users.
+    Index(
+        "users_by_app",
+        "tenant_id",
+        "app_code",
+        sqlite_where=text("app_code IS NOT NULL"),
+        postgresql_where=text("app_code IS NOT NULL"),
+    ),
+)
+
+# Provider settings are JSON objects with secrets in them; they leave the server only to the provider.
+TENANT_APPS = Table(
+    "tenant_apps",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("app_code", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("push_payload_type", Text, nullable=False),
+    Column("one_signal_config", Text),
+    Column("fcm_config", Text),
+    Column("pushy_config", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant_id", "app_code", name="tenant_apps_by_code"),
+)
+
+DEVICE_TOKENS = Table(
+    "device_tokens",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("platform", Text),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
+    UniqueConstraint("tenant_id", "provider", "token", name="device_tokens_by_token"),
+    Index("device_tokens_by_user", "tenant_id", "user_id"),
 )
 
 ROOMS = Table(

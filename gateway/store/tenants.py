@@ -12,6 +12,7 @@ import uuid_utils
 
 from gateway.errors import NotFound
 from gateway.records import Settings, Tenant, iso
+from gateway.store import apps
 from gateway.store.connection import row, rows
 from gateway.store.ports import TenantKeys
 
@@ -29,6 +30,7 @@ def create(db: apsw.Cursor, name: str, now: int) -> TenantKeys:
         """,
         (keys.id, name, _digest(keys.api_key), secrets.token_bytes(32), keys.webhook_secret, now),
     )
+    apps.create_default(db, keys.id, now)
     return keys
 
 

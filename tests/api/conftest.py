@@ -14,7 +14,9 @@ import pytest
 from gateway.api.auth import Authenticator
 from gateway.api.routes import Api
 from gateway.api.services import Services
+from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
+from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
@@ -181,6 +183,8 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         services = Services(
             authenticator=authenticator,
             users=Users(store=store),
+            devices=Devices(store=store),
+            apps=Apps(store=store),
             tenants=Tenants(store=store, presence=Presence(), changed=authenticator.forget_tenant),
             rooms=Rooms(store=store, rosters=rosters, limits=limits),
             participants=Participants(

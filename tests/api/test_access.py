@@ -38,6 +38,8 @@ def everyone(**expected: int) -> dict[str, int]:
 
 
 KEY_ONLY = dict.fromkeys(USERS, 403)
+SESSION_ONLY = {"key": 403, "other key": 403}
+DEVICE = {"provider": "FCM", "token": "t"}
 # What each row answers to each credential, and the body it is sent. A route without an entry fails the first
 # test.
 EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
@@ -45,6 +47,14 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
     ("POST", "/v1/auth/token"): ({"userId": "member"}, everyone(rest=201, other_key=404) | KEY_ONLY),
     ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
     ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),
+    ("POST", "/v1/users/me/device-tokens"): (DEVICE, everyone(rest=201) | SESSION_ONLY),
+    ("DELETE", "/v1/users/me/device-tokens/{token}"): (None, everyone(rest=200) | SESSION_ONLY),
+    ("POST", "/v1/users/{userId}/device-tokens"): (DEVICE, everyone(rest=201, other_key=404) | KEY_ONLY),
+    ("GET", "/v1/tenant-apps"): (None, everyone(rest=200) | KEY_ONLY),
+    ("POST", "/v1/tenant-apps"): ({"appCode": "new"}, everyone(rest=201) | KEY_ONLY),
+    ("GET", "/v1/tenant-apps/{appCode}"): (None, everyone(rest=200, other_key=404) | KEY_ONLY),
+    ("PATCH", "/v1/tenant-apps/{appCode}"): ({}, everyone(rest=200, other_key=404) | KEY_ONLY),
+    ("DELETE", "/v1/tenant-apps/{appCode}"): (None, everyone(rest=200, other_key=404) | KEY_ONLY),
     ("GET", "/v1/chat/rooms"): (None, everyone(rest=200)),
     ("POST", "/v1/chat/rooms"): ({"participants": [{"id": "somebody"}]}, everyone(rest=201)),
     ("GET", "/v1/chat/rooms/{roomId}"): (
@@ -179,6 +189,7 @@ async def test_a_route_answers_each_credential_as_it_should(
     room_id = await gateway.room("operator", "member", "third")
     body, expected = EXPECTED[row.method, row.path]
     caller = await client(gateway, credential)
+    await gateway.server.post("/tenant-apps", {"appCode": "shop"})
     path = place(row.path, room_id, await a_message(gateway, room_id))
     if not caller.user_id and row.method != "GET" and row.path in ACTING:
         if body is None:
@@ -196,7 +207,9 @@ async def test_a_route_answers_each_credential_as_it_should(
 
 def place(path: str, room_id: str, message_id: str = "none") -> str:
     """The path of a row, with what is to be found there."""
-    return path.removeprefix("/v1").format(roomId=room_id, userId="third", messageId=message_id)
+    return path.removeprefix("/v1").format(
+        roomId=room_id, userId="third", messageId=message_id, token="t", appCode="shop"
+    )
 
 
 def naming(room_id: str, body: Any) -> Any:

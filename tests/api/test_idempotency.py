@@ -9,12 +9,19 @@ from gateway.api.table import ROUTES
 from tests.api.conftest import Client, Gateway
 
 MESSAGE = {"senderId": "ann", "parts": [{"type": "text", "text": "hi"}]}
+DEVICE = {"provider": "FCM", "token": "t"}
 # For each mutating route a request that answers differently every time it is really done. A route without an
 # entry fails the first test.
 REQUESTS: dict[tuple[str, str], Any] = {
     ("POST", "/v1/users"): {"id": "ann", "username": "Ann"},
     ("POST", "/v1/auth/token"): {"userId": "ann"},
     ("PATCH", "/v1/tenant/settings"): {"chat": {"deletedMessagePlaceholder": "gone"}},
+    ("POST", "/v1/users/me/device-tokens"): DEVICE,
+    ("DELETE", "/v1/users/me/device-tokens/{token}"): None,
+    ("POST", "/v1/users/{userId}/device-tokens"): DEVICE,
+    ("POST", "/v1/tenant-apps"): {"appCode": "new"},
+    ("PATCH", "/v1/tenant-apps/{appCode}"): {"name": "new"},
+    ("DELETE", "/v1/tenant-apps/{appCode}"): None,
     ("POST", "/v1/chat/rooms"): {"participants": [{"id": "ann"}]},
     ("PATCH", "/v1/chat/rooms/{roomId}"): {"customType": "new"},
     ("POST", "/v1/chat/rooms/{roomId}/participants"): {"userId": "cid"},
@@ -47,6 +54,10 @@ async def change_everything(gateway: Gateway, room_id: str, parent_id: str) -> N
     await server.patch(f"/chat/rooms/{room_id}", {"name": "changed"})
     await server.patch(f"/chat/rooms/{room_id}/messages/{parent_id}", {"parts": CHANGED})
     await server.post(f"/chat/rooms/{room_id}/messages", {**MESSAGE, "senderId": "bob"})
+    await server.patch("/tenant-apps/shop", {"pushPayloadType": "DATA"})
+    for user_id in ("cid", "ann"):  # the token comes back to ann as another device
+        await server.post("/users", {"id": user_id})
+        await server.post(f"/users/{user_id}/device-tokens", DEVICE)
     gateway.clock.now += 1
 
 
@@ -59,24 +70,28 @@ def test_every_mutating_route_has_a_request_here() -> None:
 async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
     gateway: Gateway, method: str, path: str
 ) -> None:
-    await gateway.user("ann")
+    ann = await gateway.user("ann")
+    caller = ann if "/me/" in path else gateway.server
+    await gateway.server.post("/tenant-apps", {"appCode": "shop"})
     room_id = await gateway.room("ann", "bob")
     # The message that requests are about is a reply, and so changes with what it replies to.
     parent = await gateway.server.post(f"/chat/rooms/{room_id}/messages", MESSAGE)
     reply = await gateway.server.post(
         f"/chat/rooms/{room_id}/messages", {**MESSAGE, "parentMessageId": parent.json["id"]}
     )
-    target = path.removeprefix("/v1").format(roomId=room_id, userId="bob", messageId=reply.json["id"])
+    target = path.removeprefix("/v1").format(
+        roomId=room_id, userId="bob", messageId=reply.json["id"], token="t", appCode="shop"
+    )
     body = msgspec.json.encode(REQUESTS[method, path]).replace(b"{roomId}", room_id.encode())
-    first = await gateway.server.send(method, target, body, headers=KEY)
+    first = await caller.send(method, target, body, headers=KEY)
     assert first.status in (200, 201)
     await change_everything(gateway, room_id, parent.json["id"])
     gateway.fanout.told.clear()
-    again = await gateway.server.send(method, target, body, headers=KEY)
+    again = await caller.send(method, target, body, headers=KEY)
     assert (again.status, again.body) == (first.status, first.body)
     assert again.headers == first.headers
     assert gateway.fanout.told == []
-    other = await gateway.server.send(method, target, body, headers={"idempotency-key": "k2"})
+    other = await caller.send(method, target, body, headers={"idempotency-key": "k2"})
     assert other.body != first.body
 
 

@@ -18,10 +18,12 @@ from gateway.store.ports.changes import ChangedMessage, Changes, MessageEdit
 from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
+from gateway.store.ports.push import AppChange, Push
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
 
 __all__ = [
     "Accounts",
+    "AppChange",
     "ChangedMessage",
     "Changes",
     "CreatedRoom",
@@ -33,6 +35,7 @@ __all__ = [
     "NewParticipant",
     "Once",
     "Participants",
+    "Push",
     "Replayed",
     "RoomChange",
     "RoomDraft",
@@ -43,7 +46,7 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Changes, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.
