@@ -4,6 +4,7 @@ import pytest
 
 from gateway.chat.limits import Limiter
 from gateway.config import Limits, Rate
+from gateway.errors import RateLimited
 
 
 class Clock:
@@ -78,3 +79,27 @@ def test_memory_is_bounded(clock: Clock) -> None:
     for stranger in range(1_000):
         bucket.take("t", f"stranger-{stranger}", "send-message")
     assert len(bucket._young) + len(bucket._old) <= 20
+
+
+def test_several_tokens_are_taken_together_or_not_at_all(clock: Clock) -> None:
+    bucket = limiter(clock)
+    assert bucket.take("t", "ann", "send-message", tokens=2) == 0
+    assert bucket.take("t", "ann", "send-message", tokens=2) == pytest.approx(0.5)
+    assert bucket.take("t", "ann", "send-message") == 0
+    assert bucket.take("t", "ann", "send-message") == pytest.approx(0.5)
+
+
+def test_what_costs_more_than_a_full_bucket_costs_a_full_bucket(clock: Clock) -> None:
+    bucket = limiter(clock)
+    assert bucket.take("t", "ann", "send-message", tokens=100) == 0
+    assert bucket.take("t", "ann", "send-message") == pytest.approx(0.5)
+    clock.now += 1.4
+    assert bucket.take("t", "ann", "send-message", tokens=100) == pytest.approx(0.1)
+
+
+def test_who_requires_a_token_that_is_not_there_is_told_when_it_will_be(clock: Clock) -> None:
+    bucket = limiter(clock)
+    bucket.require("t", "ann", "send-message", tokens=3)
+    with pytest.raises(RateLimited) as refused:
+        bucket.require("t", "ann", "send-message")
+    assert refused.value.retry_after_s == pytest.approx(0.5)
