@@ -166,7 +166,9 @@ class Multiplexer:
         self._wheel = wheel
         self._close_s = close_s
         self._links: dict[int, Multiplexed] = {}
-        self._marked: deque[Multiplexed] = deque()  # links whose outbox has something; bound: one entry per link
+        self._marked: deque[Multiplexed] = (
+            deque()
+        )  # links whose outbox has something; bound: one entry per link
         self._joined_items: list[Prepared] = []
         self._joined = b""
         self._writer: trio.lowlevel.Task | None = None  # parked

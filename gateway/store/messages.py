@@ -8,13 +8,13 @@ import apsw
 import msgspec
 import uuid_utils
 
-from gateway.errors import Forbidden, InvalidRequest, NotFound
+from gateway.errors import InvalidRequest, NotFound
 from gateway.records import Message, MessageList, MessagePage, ParentMessage, Reaction, ReplyPage, Sent, iso
 from gateway.store import cursors
 from gateway.store.connection import row, rows
 from gateway.store.direct import is_direct
 from gateway.store.ports import MessageDraft
-from gateway.store.rooms import no_such_room
+from gateway.store.rooms import no_such_room, room_frozen
 from gateway.store.rosters import Rosters
 
 _REACTIONS = msgspec.json.Decoder(list[Reaction])
@@ -35,7 +35,7 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
     if is_frozen and not draft.by_server:
         if (repeat := _stored(db, draft)) is not None:
             return repeat
-        raise _frozen()
+        raise room_frozen()
     parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
     message = append(db, draft, newest=newest, activity_at=activity_at, parent=parent, now=now)
     if message is None:
@@ -112,7 +112,7 @@ def require_sendable(db: apsw.Cursor, draft: MessageDraft) -> None:
     """Raise what ``send`` would raise for the room of this draft, and write nothing."""
     _, _, is_frozen, _ = _room_of(db, draft)
     if is_frozen and not draft.by_server:
-        raise _frozen()
+        raise room_frozen()
 
 
 def page(
@@ -218,10 +218,6 @@ def _room_of(db: apsw.Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
     if room is None:
         raise no_such_room()
     return room
-
-
-def _frozen() -> Forbidden:
-    return Forbidden("This room is frozen.", code="room_frozen")
 
 
 def _cleared(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> int:

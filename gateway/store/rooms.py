@@ -34,6 +34,11 @@ def no_such_room() -> NotFound:
     return NotFound("There is no such room.")
 
 
+def room_frozen() -> Forbidden:
+    """The one answer to a user who writes where only the backend may (contract 10, row 15)."""
+    return Forbidden("This room is frozen.", code="room_frozen")
+
+
 def page(
     db: apsw.Cursor,
     tenant_id: str,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from gateway.errors import Conflict, Forbidden, NotFound
+from gateway.errors import Conflict, NotFound
 from gateway.records import Message, Role
 from gateway.store import messages
 from gateway.store.connection import row
 from gateway.store.ports import ChangedMessage
-from gateway.store.rooms import no_such_room
+from gateway.store.rooms import no_such_room, room_frozen
 from gateway.store.rosters import Rosters
 
 
@@ -43,7 +43,7 @@ class Target(msgspec.Struct, frozen=True):
         Forbidden: the room is frozen.
         """
         if self.is_frozen:
-            raise Forbidden("This room is frozen.", code="room_frozen")
+            raise room_frozen()
 
     def require_kept(self) -> None:
         """Raises:
