@@ -69,6 +69,19 @@ class User(msgspec.Struct, frozen=True, rename="camel"):
     updated_at: str
 
 
+class Person(msgspec.Struct, frozen=True, rename="camel"):
+    """What users may see of each other."""
+
+    id: str
+    username: str
+    avatar_url: str | None
+
+
+class UserPage(msgspec.Struct, frozen=True, rename="camel"):
+    users: list[Person]
+    next_cursor: str | None
+
+
 class Device(msgspec.Struct, frozen=True, rename="camel"):
     """Where a user can be reached by push (contract 3.9)."""
 

@@ -94,6 +94,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "createdAt": _CREATED,
         "updatedAt": _CREATED,
     },
+    "UserPage": {"users": [{"id": "u-ann", "username": "Ann", "avatarUrl": None}], "nextCursor": None},
     "TokenBody": {"userId": "u-ann", "expiresIn": 3600},
     "Session": {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-01-01T11:00:00.000Z"},
     "DeviceBody": {"provider": "ONESIGNAL", "token": "8a3d1f52-subscription", "platform": "ios"},

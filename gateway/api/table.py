@@ -21,6 +21,7 @@ from gateway.records import (
     RoomDetail,
     RoomPage,
     User,
+    UserPage,
 )
 
 ROUTES: Final = (
@@ -32,6 +33,15 @@ ROUTES: Final = (
         summary="Create or update a user",
         body=users.UserBody,
         answer=User,
+    ),
+    Route(
+        method="GET",
+        path="/v1/users",
+        handler=users.list_users,
+        who="either",
+        summary="Find users by name or id",
+        query=users.UsersQuery,
+        answer=UserPage,
     ),
     Route(
         method="POST",

@@ -32,6 +32,12 @@ class TokenBody(msgspec.Struct, frozen=True, rename="camel"):
     display_name: Name | None = None
 
 
+class UsersQuery(msgspec.Struct, frozen=True, rename="camel"):
+    q: Annotated[str, Meta(max_length=255)] = ""
+    limit: int = 50
+    cursor: str | None = None
+
+
 _USER: Final = msgspec.json.Decoder(UserBody)
 _TOKEN: Final = msgspec.json.Decoder(TokenBody)
 
@@ -48,6 +54,13 @@ async def post_user(services: Services, caller: Caller, request: Request) -> Res
         once=once(request, caller, ok),
     )
     return ok(user)
+
+
+async def list_users(services: Services, caller: Caller, request: Request) -> Response:
+    query = parse.query(request, UsersQuery)
+    limit = parse.page_size(query.limit)
+    page = await services.users.page(caller.tenant.id, text=query.q.strip(), limit=limit, cursor=query.cursor)
+    return ok(page)
 
 
 async def post_token(services: Services, caller: Caller, request: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import UNSET, UnsetType
 
 from gateway.errors import NotFound
-from gateway.records import User
+from gateway.records import User, UserPage
 from gateway.store.ports import Once, Store
 
 
@@ -38,6 +38,16 @@ class Users:
             metadata=metadata,
             once=once,
         )
+
+    async def page(self, tenant_id: str, *, text: str, limit: int, cursor: str | None) -> UserPage:
+        """The users with this text in their name, or at the beginning of their id; whatever the case.
+
+        A page may be short, or empty, and yet not the last: it is the cursor that says so.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        return await self._store.users_page(tenant_id, text=text, limit=limit, cursor=cursor)
 
     async def recognise(
         self, tenant_id: str, user_id: str, *, display_name: str | None, once: Once[User] | None = None

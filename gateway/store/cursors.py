@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from gateway.errors import InvalidRequest
 
 _ROOM = re.compile(r"r(\d{1,15})\.([0-9a-f-]{36})")
+_USER = re.compile(r"u(.{1,255})", re.DOTALL)
 _MESSAGE = re.compile(r"m(\d{1,18})")
 
 
@@ -19,6 +20,21 @@ def after_room(activity_at: int, room_id: str) -> str:
 def before_message(seq: int) -> str:
     """The cursor of the messages older than this one."""
     return _opaque(f"m{seq}")
+
+
+def after_user(user_id: str) -> str:
+    """The cursor of the users whose ids come after this one."""
+    return _opaque(f"u{user_id}")
+
+
+def user_position(cursor: str) -> str:
+    """The user id that :func:`after_user` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    (user_id,) = _parse(cursor, _USER)
+    return user_id
 
 
 def room_position(cursor: str) -> tuple[int, str]:
@@ -47,7 +63,7 @@ def _opaque(position: str) -> str:
 
 def _parse(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
     try:
-        position = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode("ascii")
+        position = urlsafe_b64decode(cursor.encode() + b"=" * (-len(cursor) % 4)).decode()
     except ValueError:  # of the alphabet, the padding or the characters behind it
         position = ""
     found = form.fullmatch(position)

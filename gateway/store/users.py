@@ -9,9 +9,13 @@ import apsw
 import msgspec
 
 from gateway.errors import NotFound
-from gateway.records import User, iso
-from gateway.store.connection import row
+from gateway.records import Person, User, UserPage, iso
+from gateway.store import cursors
+from gateway.store.connection import row, rows
 from gateway.store.ports import NewParticipant
+
+# How many users a search reads for one page, some 2 ms: it is the reader's bound, whatever is searched for.
+LOOKED_AT = 2_000
 
 _METADATA = msgspec.json.Decoder(dict[str, Any] | None)
 
@@ -38,6 +42,26 @@ def find(db: apsw.Cursor, tenant_id: str, user_id: str) -> User | None:
         created_at=iso(created_at),
         updated_at=iso(updated_at),
     )
+
+
+def page(db: apsw.Cursor, tenant_id: str, *, text: str, limit: int, cursor: str | None) -> UserPage:
+    """See ``Store.users_page``."""
+    after = "" if cursor is None else cursors.user_position(cursor)
+    looked_at = rows(
+        db,
+        "SELECT id, username, avatar_url FROM users WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?",
+        (tenant_id, after, LOOKED_AT if text else limit + 1),
+    )
+    wanted = text.casefold()
+    found: list[Person] = []
+    for number, (user_id, username, avatar_url) in enumerate(looked_at, 1):
+        if wanted in username.casefold() or user_id.casefold().startswith(wanted):
+            found.append(Person(user_id, username, avatar_url))
+            if len(found) == limit:
+                more = number < len(looked_at) or number == LOOKED_AT
+                return UserPage(found, cursors.after_user(user_id) if more else None)
+    more = len(looked_at) == LOOKED_AT
+    return UserPage(found, cursors.after_user(looked_at[-1][0]) if more else None)
 
 
 def upsert(

@@ -44,6 +44,7 @@ DEVICE = {"provider": "FCM", "token": "t"}
 # test.
 EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
     ("POST", "/v1/users"): ({"id": "new"}, everyone(rest=200) | KEY_ONLY),
+    ("GET", "/v1/users"): (None, everyone(rest=200)),
     ("POST", "/v1/auth/token"): ({"userId": "member"}, everyone(rest=201, other_key=404) | KEY_ONLY),
     ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
     ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.records import Tenant, User
+from gateway.records import Tenant, User, UserPage
 from gateway.store import tenants, users
 from gateway.store.operations.base import Operations
 from gateway.store.ports import Once, TenantKeys
@@ -44,6 +44,11 @@ class AccountOperations(Operations):
 
     async def user(self, tenant_id: str, user_id: str) -> User | None:
         return self._read(lambda db: users.find(db, tenant_id, user_id))
+
+    async def users_page(
+        self, tenant_id: str, *, text: str = "", limit: int = 50, cursor: str | None = None
+    ) -> UserPage:
+        return self._read(lambda db: users.page(db, tenant_id, text=text, limit=limit, cursor=cursor))
 
     async def upsert_user(
         self,

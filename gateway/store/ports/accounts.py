@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.records import Tenant, User
+from gateway.records import Tenant, User, UserPage
 from gateway.store.ports.once import Once
 
 
@@ -40,6 +40,18 @@ class Accounts(Protocol):
         ...
 
     async def user(self, tenant_id: str, user_id: str) -> User | None: ...
+    async def users_page(
+        self, tenant_id: str, *, text: str = "", limit: int = 50, cursor: str | None = None
+    ) -> UserPage:
+        """The users with this text in their name, or at the beginning of their id, in the order of their ids.
+
+        A page may be short, or empty, and yet not the last: it is the cursor that says so.
+
+        Raises:
+            InvalidRequest: the cursor is not one of ours.
+        """
+        ...
+
     async def upsert_user(
         self,
         tenant_id: str,
