@@ -39,15 +39,19 @@ class Target(msgspec.Struct, frozen=True):
     forwarded_from_sender_id: str | None
 
     def require_thawed(self) -> None:
-        """Raises:
-        Forbidden: the room is frozen.
+        """Refuse what a frozen room takes from nobody but the tenant's backend.
+
+        Raises:
+            Forbidden: the room is frozen.
         """
         if self.is_frozen:
             raise room_frozen()
 
     def require_kept(self) -> None:
-        """Raises:
-        Conflict: the message is deleted.
+        """Refuse what makes no sense with an empty message.
+
+        Raises:
+            Conflict: the message is deleted.
         """
         if self.deleted:
             raise Conflict("This message is deleted.", code="message_deleted")
