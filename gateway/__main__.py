@@ -25,7 +25,7 @@ from rich.console import Console
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
 from gateway.records import Tenant
-from gateway.store.ports import TenantKeys
+from gateway.store.ports import TenantCounts, TenantKeys
 from gateway.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -121,9 +121,8 @@ def create_tenant(name: str, /, *, json: Json = False, where: Where = HERE) -> N
     Args:
         name: What to call it.
     """
-    if not 1 <= len(name.strip()) <= NAME_CHARACTERS:
-        raise InvalidRequest(f"A tenant's name has 1 to {NAME_CHARACTERS} characters.")
-    show_keys(with_store(where.settings(), lambda store: store.create_tenant(name.strip())), json=json)
+    name = tenant_name(name)
+    show_keys(with_store(where.settings(), lambda store: store.create_tenant(name)), json=json)
 
 
 def list_tenants(*, json: Json = False, where: Where = HERE) -> None:
@@ -135,6 +134,55 @@ def list_tenants(*, json: Json = False, where: Where = HERE) -> None:
         return
     for tenant in found:
         print(f"{tenant.id}  {tenant.created_at}  {tenant.name}")
+
+
+def show_tenant(tenant: str, /, *, json: Json = False, where: Where = HERE) -> None:
+    """Show a tenant without its secrets: how much it has, and which settings it has made.
+
+    Args:
+        tenant: Its id or name.
+    """
+
+    async def look(store: Store) -> tuple[Tenant, TenantCounts, list[str]]:
+        found = pick(await store.tenants(), tenant)
+        apps = [app.app_code for app in await store.apps(found.id)]
+        return found, await store.tenant_counts(found.id), apps
+
+    found, counts, apps = with_store(where.settings(), look)
+    shown = {
+        "id": found.id,
+        "name": found.name,
+        "createdAt": found.created_at,
+        "webhookUrl": found.webhook_url,
+        "apps": apps,
+        "users": counts.users,
+        "rooms": counts.rooms,
+        "messages": counts.messages,
+        "settings": found.settings,
+    }
+    if json:
+        show_json(shown)
+        return
+    for label, value in shown.items():
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        print(f"{label:<12}{text}")
+
+
+def rename_tenant(tenant: str, name: str, /, *, where: Where = HERE) -> None:
+    """Call a tenant something else; nothing that clients see depends on it.
+
+    Args:
+        tenant: Its id or name.
+        name: What to call it.
+    """
+    name = tenant_name(name)
+
+    async def rename(store: Store) -> str:
+        found = pick(await store.tenants(), tenant)
+        await store.rename_tenant(found.id, name)
+        return found.id
+
+    print(f"{with_store(where.settings(), rename)}  {name}")
 
 
 def rotate_tenant_key(tenant: str, /, *, json: Json = False, where: Where = HERE) -> None:
@@ -191,6 +239,17 @@ def migrate(*, where: Where = HERE) -> None:
     print(f"{config.database}: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
 
 
+def tenant_name(text: str) -> str:
+    """What a tenant may be called.
+
+    Raises:
+        InvalidRequest: not this.
+    """
+    if not 1 <= len(text.strip()) <= NAME_CHARACTERS:
+        raise InvalidRequest(f"A tenant's name has 1 to {NAME_CHARACTERS} characters.")
+    return text.strip()
+
+
 def pick(found: Sequence[Tenant], named: str | None) -> Tenant:
     """The tenant of this id, or else of this name; the only one when nothing was said.
 
@@ -230,9 +289,11 @@ def show_json(value: object) -> None:
 
 def command_line() -> App:
     """The commands by their names."""
-    tenants = App(name="tenant", help="Create and list tenants, and replace their keys.")
+    tenants = App(name="tenant", help="Create, list, show and rename tenants, and replace their keys.")
     tenants.command(create_tenant, name="create")
     tenants.command(list_tenants, name="list")
+    tenants.command(show_tenant, name="show")
+    tenants.command(rename_tenant, name="rename")
     tenants.command(rotate_tenant_key, name="rotate-key")
     app = App(
         name="gateway",

@@ -106,6 +106,33 @@ class TestTenants:
     @pytest.mark.parametrize("name", ["", "  ", "x" * 81])
     def test_a_name_must_be_one(self, operator: Operator, name: str) -> None:
         assert operator.refusal("tenant", "create", name) == "A tenant's name has 1 to 80 characters."
+        operator.json("tenant", "create", "acme")
+        assert operator.refusal("tenant", "rename", "acme", name) == "A tenant's name has 1 to 80 characters."
+
+    def test_show_tells_what_a_tenant_has_and_no_secret(self, operator: Operator) -> None:
+        keys = operator.json("tenant", "create", "acme")
+        shown = operator.json("tenant", "show", "acme")
+        assert shown.pop("createdAt")
+        assert shown == {
+            "id": keys["id"],
+            "name": "acme",
+            "webhookUrl": None,
+            "apps": ["default"],
+            "users": 0,
+            "rooms": 0,
+            "messages": 0,
+            "settings": {},
+        }
+        plain = operator.run("tenant", "show", keys["id"]).stdout
+        assert "users       0\n" in plain
+        assert "whsec_" not in plain
+
+    def test_a_renamed_tenant_is_found_by_its_new_name(self, operator: Operator) -> None:
+        keys = operator.json("tenant", "create", "acme")
+        done = operator.run("tenant", "rename", "acme", " Acme & Sons ")
+        assert done.stdout == f"{keys['id']}  Acme & Sons\n"
+        assert operator.json("tenant", "show", "Acme & Sons")["id"] == keys["id"]
+        assert operator.refusal("tenant", "show", "acme") == "There is no tenant acme."
 
 
 class TestTokensBesideARunningServer:

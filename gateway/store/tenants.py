@@ -14,7 +14,7 @@ from gateway.errors import NotFound
 from gateway.records import Settings, Tenant, iso
 from gateway.store import apps
 from gateway.store.connection import row, rows
-from gateway.store.ports import TenantKeys
+from gateway.store.ports import TenantCounts, TenantKeys
 
 _SELECT = "SELECT id, name, signing_secret, webhook_secret, webhook_url, settings, created_at FROM tenants "
 _SETTINGS = msgspec.json.Decoder(Settings)
@@ -47,6 +47,26 @@ def rotate_keys(db: apsw.Cursor, tenant_id: str) -> TenantKeys:
         (_digest(keys.api_key), keys.webhook_secret, tenant_id),
     )
     return keys
+
+
+def rename(db: apsw.Cursor, tenant_id: str, name: str) -> None:
+    """See ``Store.rename_tenant``."""
+    _require(db, tenant_id)
+    db.execute("UPDATE tenants SET name = ? WHERE id = ?", (name, tenant_id))
+
+
+def counts(db: apsw.Cursor, tenant_id: str) -> TenantCounts:
+    """How much the tenant has; for its operator, as it reads every room."""
+    found = row(
+        db,
+        """
+        SELECT (SELECT count(*) FROM users WHERE tenant_id = ?1), count(*), coalesce(sum(seq), 0)
+        FROM rooms WHERE tenant_id = ?1
+        """,
+        (tenant_id,),
+    )
+    assert found is not None  # an aggregate has one row
+    return TenantCounts(*found)
 
 
 def every(db: apsw.Cursor) -> list[Tenant]:

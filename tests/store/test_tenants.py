@@ -6,7 +6,7 @@ import pytest
 
 from gateway.errors import NotFound
 from gateway.records import Tenant
-from gateway.store.ports import Store
+from gateway.store.ports import Store, TenantCounts
 
 from .conftest import Home
 
@@ -89,3 +89,23 @@ async def test_a_change_of_settings_is_announced_as_it_is_stored(home: Home) -> 
     after = await home.store.update_tenant(home.tenant_id, settings={"chat": {"a": 1}}, then=announced.append)
 
     assert announced == [after]
+
+
+async def test_counts_are_the_tenants_own(home: Home) -> None:
+    other = await home.store.create_tenant("Other")
+    room = await home.room("ann", "bob")
+    await home.room("ann")
+    await home.say(room.id, "ann")
+
+    assert await home.store.tenant_counts(home.tenant_id) == TenantCounts(users=2, rooms=2, messages=1)
+    assert await home.store.tenant_counts(other.id) == TenantCounts(users=0, rooms=0, messages=0)
+
+
+async def test_a_tenant_can_be_renamed(home: Home) -> None:
+    await home.store.rename_tenant(home.tenant_id, "Elsewhere")
+
+    tenant = await home.store.tenant(home.tenant_id)
+    assert tenant is not None
+    assert tenant.name == "Elsewhere"
+    with pytest.raises(NotFound):
+        await home.store.rename_tenant("nobody", "x")

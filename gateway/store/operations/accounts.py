@@ -10,7 +10,7 @@ import msgspec
 from gateway.records import Tenant, User, UserPage
 from gateway.store import tenants, users
 from gateway.store.operations.base import Operations
-from gateway.store.ports import Once, TenantKeys
+from gateway.store.ports import Once, TenantCounts, TenantKeys
 
 
 class AccountOperations(Operations):
@@ -21,6 +21,12 @@ class AccountOperations(Operations):
 
     async def rotate_keys(self, tenant_id: str) -> TenantKeys:
         return await self._write(lambda db: tenants.rotate_keys(db, tenant_id))
+
+    async def rename_tenant(self, tenant_id: str, name: str) -> None:
+        await self._write(lambda db: tenants.rename(db, tenant_id, name))
+
+    async def tenant_counts(self, tenant_id: str) -> TenantCounts:
+        return self._read(lambda db: tenants.counts(db, tenant_id))
 
     async def tenants(self) -> list[Tenant]:
         return self._read(tenants.every)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.store.ports.accounts import Accounts, TenantKeys
+from gateway.store.ports.accounts import Accounts, TenantCounts, TenantKeys
 from gateway.store.ports.changes import ChangedMessage, Changes, MessageEdit
 from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
@@ -42,6 +42,7 @@ __all__ = [
     "Rooms",
     "RosterChange",
     "Store",
+    "TenantCounts",
     "TenantKeys",
 ]
 

@@ -19,11 +19,26 @@ class TenantKeys(msgspec.Struct, frozen=True, rename="camel"):
     webhook_secret: str
 
 
+class TenantCounts(msgspec.Struct, frozen=True):
+    """How much a tenant has; ``messages`` counts those that were ever sent."""
+
+    users: int
+    rooms: int
+    messages: int
+
+
 class Accounts(Protocol):
     """Tenants, and each tenant's own users."""
 
     async def create_tenant(self, name: str) -> TenantKeys: ...
     async def rotate_keys(self, tenant_id: str) -> TenantKeys: ...
+    async def rename_tenant(self, tenant_id: str, name: str) -> None:
+        """Raises:
+        NotFound: no such tenant.
+        """
+        ...
+
+    async def tenant_counts(self, tenant_id: str) -> TenantCounts: ...
     async def tenants(self) -> list[Tenant]: ...
     async def tenant(self, tenant_id: str) -> Tenant | None: ...
     async def tenant_by_api_key(self, key_sha256: bytes) -> Tenant | None: ...
