@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
-from gateway.store import deliveries, forwarding, messages, receipts
+from gateway.store import deliveries, forwarding, histories, messages, receipts
 from gateway.store.operations.base import Operations
 from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
 
@@ -45,13 +45,15 @@ class MessageOperations(Operations):
         cursor: str | None = None,
     ) -> MessagePage:
         return self._read(
-            lambda db: messages.page(db, tenant_id, room_id, viewer_id=viewer_id, limit=limit, cursor=cursor),
+            lambda db: histories.page(
+                db, tenant_id, room_id, viewer_id=viewer_id, limit=limit, cursor=cursor
+            ),
             together=True,
         )
 
     async def pinned_messages(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
         return self._read(
-            lambda db: messages.pinned(db, tenant_id, room_id, viewer_id=viewer_id), together=True
+            lambda db: histories.pinned(db, tenant_id, room_id, viewer_id=viewer_id), together=True
         )
 
     async def replies_page(
@@ -65,7 +67,7 @@ class MessageOperations(Operations):
         cursor: str | None = None,
     ) -> ReplyPage:
         return self._read(
-            lambda db: messages.replies(
+            lambda db: histories.replies(
                 db, tenant_id, room_id, message_id, viewer_id=viewer_id, limit=limit, cursor=cursor
             ),
             together=True,
