@@ -149,6 +149,7 @@ class Node:
                 rosters=self._rosters,
                 fanout=self.fanout,
                 sockets=self._sockets,
+                limiter=self._limiter,
                 limits=config.limits,
             ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),

@@ -190,6 +190,7 @@ ROUTES: Final = (
         summary="Let somebody into a room (session tokens: operators, and not into a direct conversation)",
         body=participants.JoinBody,
         answer=RoomDetail,
+        errors=(403, 429),
     ),
     Route(
         method="DELETE",
@@ -199,6 +200,7 @@ ROUTES: Final = (
         summary="Leave a room, or remove somebody from it (session tokens: operators)",
         query=participants.ActorQuery,
         answer=RoomDetail,
+        errors=(403, 429),
     ),
     Route(
         method="PATCH",

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.chat.limits import Limiter
 from gateway.chat.ports import Fanout, Sockets
 from gateway.chat.rooms import Rosters, as_named_by_a_user
 from gateway.config import Limits
@@ -48,12 +49,20 @@ class Participants:
     """
 
     def __init__(
-        self, *, store: Store, rosters: Rosters, fanout: Fanout, sockets: Sockets, limits: Limits
+        self,
+        *,
+        store: Store,
+        rosters: Rosters,
+        fanout: Fanout,
+        sockets: Sockets,
+        limiter: Limiter,
+        limits: Limits,
     ) -> None:
         self._store = store
         self._rosters = rosters
         self._fanout = fanout
         self._sockets = sockets
+        self._limiter = limiter
         self._limits = limits
 
     async def add(
@@ -73,11 +82,13 @@ class Participants:
                 room.
 
         Raises:
+            RateLimited: a user did this, which sends a message, more than ``limits.send_message`` allows.
             NotFound: no such room, or the actor is not in it.
             Forbidden: the actor is not an operator, or it is a direct conversation.
             InvalidRequest: the room is full.
         """
-        if not by_server:
+        if actor_id is not None and not by_server:
+            self._limiter.require(tenant_id, actor_id, "send-message")
             person = await as_named_by_a_user(self._store, tenant_id, person)
         change = await self._store.add_participant(
             tenant_id,
@@ -104,9 +115,13 @@ class Participants:
         """Leave (the actor is the user), or remove somebody; returns the room with those who stay.
 
         Raises:
+            RateLimited: a user removed others, which sends messages, more than ``limits.send_message`` allows.
             NotFound: no such room, or the actor is not in it.
             Forbidden: the actor is not an operator and removes somebody else.
         """
+        # To leave is always free; a room can be left only once.
+        if actor_id is not None and actor_id != user_id and not by_server:
+            self._limiter.require(tenant_id, actor_id, "send-message")
         change = await self._store.remove_participant(
             tenant_id,
             room_id,

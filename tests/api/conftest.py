@@ -188,7 +188,12 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             tenants=Tenants(store=store, presence=Presence(), changed=authenticator.forget_tenant),
             rooms=Rooms(store=store, rosters=rosters, limits=limits),
             participants=Participants(
-                store=store, rosters=rosters, fanout=fanout, sockets=fanout, limits=limits
+                store=store,
+                rosters=rosters,
+                fanout=fanout,
+                sockets=fanout,
+                limiter=limiter,
+                limits=limits,
             ),
             messages=Messages(store=store, fanout=fanout, limiter=limiter),
             changes=Changes(store=store, fanout=fanout, limiter=limiter),

@@ -175,6 +175,19 @@ class TestLeaving:
         assert len(roster(await remove(gateway.server, room_id, "team%2Fbob"))) == 1
 
 
+async def test_they_count_against_the_limit_of_messages_but_leaving_is_free(gateway: Gateway) -> None:
+    ann = await gateway.user("ann")
+    room_id = await gateway.room("ann", name="Team")
+    for _ in range(10):
+        assert (await add(ann, room_id, "bob")).status == 200
+        assert (await remove(ann, room_id, "bob")).status == 200
+
+    assert (await add(ann, room_id, "bob")).status == 429
+    assert (await remove(ann, room_id, "bob")).status == 429
+    assert (await add(gateway.server, room_id, "bob", actorUserId="ann")).status == 200
+    assert (await remove(ann, room_id, "ann")).status == 200
+
+
 class TestRoles:
     async def test_an_operator_makes_operators(self, gateway: Gateway) -> None:
         ann, bob = await gateway.user("ann"), await gateway.user("bob")
