@@ -45,10 +45,10 @@ def join(device: Device, person: Person, room_id: str) -> None:
     device.inbox.take("joined-room", roomId=room_id)
 
 
-def test_who_is_let_in_is_served_on_all_devices_at_once(platform: Platform, device: Opener) -> None:
+def test_who_is_let_in_is_served_on_all_devices_at_once(platform: Platform, any_device: Opener) -> None:
     ann, bob, cid = (platform.person(name) for name in ("ann", "bob", "cid"))
     room = platform.room(ann, bob, name="Team")
-    phone, laptop, of_bob = device(cid), device(cid), device(bob)
+    phone, laptop, of_bob = any_device(cid), any_device(cid), any_device(bob)
 
     detail = add(ann, room.id, cid.id)
 
@@ -65,10 +65,10 @@ def test_who_is_let_in_is_served_on_all_devices_at_once(platform: Platform, devi
     join(phone, cid, room.id)
 
 
-def test_who_is_removed_is_told_and_out_of_it_on_all_devices(platform: Platform, device: Opener) -> None:
+def test_who_is_removed_is_told_and_out_of_it_on_all_devices(platform: Platform, any_device: Opener) -> None:
     ann, bob = platform.person("ann"), platform.person("bob")
     room, other = platform.room(ann, bob, name="Team"), platform.room(ann, bob, name="Other")
-    of_ann, phone, laptop = device(ann), device(bob), device(bob)
+    of_ann, phone, laptop = any_device(ann), any_device(bob), any_device(bob)
     join(of_ann, ann, room.id)
     join(phone, bob, room.id)
     of_ann.inbox.take("presence", userId=bob.id, online=True)
