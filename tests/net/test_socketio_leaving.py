@@ -175,3 +175,26 @@ class TestWhileAdmissionWaits:
         await settle()
         assert application.gone_ == []
         gc.collect()  # a coroutine that nobody awaited would warn now, which fails the test
+
+
+class TestWhileAnEventWaits:
+    async def test_a_client_that_has_left_and_is_lost_is_gone_once(
+        self, client: Client, application: Application
+    ) -> None:
+        await connected(client)
+        client.send('2["wait",1]', "1")
+        await settle()
+        client.session.close("transport close")
+        assert application.gone_ == [("/", "transport close")]
+        await trio.sleep(5)
+        assert application.gone_ == [("/", "transport close")]
+
+    async def test_a_client_that_is_lost_before_its_event_is_begun_leaves_nothing_behind(
+        self, client: Client, application: Application
+    ) -> None:
+        await connected(client)
+        client.send('2["wait",1]')
+        client.session.close("transport close")
+        await trio.sleep(5)
+        assert application.events == []
+        gc.collect()  # as above
