@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import InvalidRequest
 
 OPEN: Final = "0"
 CLOSE: Final = "1"
@@ -31,7 +30,7 @@ SEPARATOR: Final = b"\x1e"
 _TYPES: Final = frozenset((OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP))
 
 
-class ProtocolError(InvalidRequest):
+class ProtocolError(Exception):
     """The peer sent what Engine.IO or Socket.IO does not allow: close its connection, or answer 400.
 
     Args:
