@@ -16,7 +16,6 @@ from typing import Final
 
 import msgspec
 
-
 OPEN: Final = "0"
 CLOSE: Final = "1"
 PING: Final = "2"
