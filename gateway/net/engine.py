@@ -35,6 +35,9 @@ PING = prepare_text(b"2")
 CLOSE = prepare_text(b"1")
 NOOP = prepare_text(b"6")
 
+STALL_S = 0.5
+"""How late the wheel may be before the process, and not the client, is taken to be at fault."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -118,11 +121,17 @@ class EngineSession:
     # heartbeat
 
     def _ping(self) -> None:
-        timeout = self._sessions.settings.ping_timeout_ms / 1000
+        """The timer: send the ping that is due, or end a session whose pong is overdue."""
+        now, due = trio.current_time(), self._timer.deadline
+        # A loop that stood still must not blame its clients: their pongs may be here and not read yet.
+        stalled = now - due > STALL_S
         if self._pong_due == math.inf:
             # Counted from when the ping was due, not from when the wheel came by.
-            self._pong_due = self._timer.deadline + timeout
+            self._pong_due = (now if stalled else due) + self._sessions.settings.ping_timeout_ms / 1000
             self.outbox.put(PING)
+            self._sessions.wheel.move(self._timer, self._pong_due)
+        elif stalled:
+            self._pong_due = now + STALL_S
             self._sessions.wheel.move(self._timer, self._pong_due)
         else:
             self.close("ping timeout")

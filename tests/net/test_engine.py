@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 import trio
+from trio.testing import MockClock
 
 from gateway.delivery.timers import Wheel
 from gateway.net.engine import EngineSession
@@ -59,6 +60,13 @@ class TestMessages:
         assert engine.sessions.get(session.sid) is None
 
 
+def stand_still(seconds: float) -> None:
+    """Let time pass in which nothing of the process runs."""
+    clock = trio.lowlevel.current_clock()
+    assert isinstance(clock, MockClock)
+    clock.jump(seconds)
+
+
 class TestHeartbeat:
     async def test_the_server_pings_when_the_interval_is_over(self, engine: Engine) -> None:
         peer, _, _, _ = engine.open_websocket()
@@ -97,6 +105,33 @@ class TestHeartbeat:
         assert upper.reasons == ["ping timeout"]
         peer.read()
         assert peer.ended
+
+    async def test_a_server_that_stood_still_pings_before_it_judges(self, engine: Engine) -> None:
+        peer, _, _, upper = engine.open_websocket()
+        stand_still(PING_INTERVAL_S + PING_TIMEOUT_S + 5)
+        await settle()
+        assert peer.texts()[-1] == "2"
+        await trio.sleep(PING_TIMEOUT_S - MOMENT_S)
+        assert upper.reasons == []
+        await trio.sleep(2 * MOMENT_S)
+        assert upper.reasons == ["ping timeout"]
+
+    async def test_a_pong_that_came_while_the_server_stood_still_counts(self, engine: Engine) -> None:
+        peer, _, _, upper = engine.open_websocket()
+        await trio.sleep(PING_INTERVAL_S + MOMENT_S)
+        peer.send(packet("3"))
+        stand_still(PING_TIMEOUT_S + 5)
+        await trio.sleep(2)
+        assert upper.reasons == []
+
+    async def test_a_pong_that_did_not_come_while_the_server_stood_still_is_missed_soon(
+        self, engine: Engine
+    ) -> None:
+        _, _, _, upper = engine.open_websocket()
+        await trio.sleep(PING_INTERVAL_S + MOMENT_S)
+        stand_still(PING_TIMEOUT_S + 5)
+        await trio.sleep(2)
+        assert upper.reasons == ["ping timeout"]
 
     async def test_messages_do_not_stand_for_a_pong(self, engine: Engine) -> None:
         peer, _, _, upper = engine.open_websocket()
