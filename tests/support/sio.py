@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import requests
-import socketio  # type: ignore[import-untyped]
+import socketio
 
 from tests.support.devices import WEBSOCKET, Device, Refused, Transports
 from tests.support.inbox import PATIENCE_S, Inbox

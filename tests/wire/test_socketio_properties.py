@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from socketio.packet import Packet as ClientPacket  # type: ignore[import-untyped]
+from socketio.packet import Packet as ClientPacket
 
 from gateway.wire.engineio import ProtocolError
 from gateway.wire.socketio import (
