@@ -28,7 +28,7 @@ from gateway.wire.prepared import Prepared
 BATCH = 256
 """Sockets handled before the loop yields: about a millisecond of work."""
 
-FLUSH_BATCH = 64
+FLUSH_BATCH = 32
 """Sockets written before the loop yields. Smaller, because what is committed meanwhile joins what the rest of a crowd is
 still to be sent, and costs no ``send`` of its own."""
 
