@@ -184,7 +184,9 @@ class Node:
                 create_web(
                     api=self._answer,
                     ready=self._ready,
-                    openapi=lambda: openapi_document(version=version("gateway")),
+                    openapi=lambda: openapi_document(
+                        version=version("gateway"), server_url=config.public_url
+                    ),
                     max_body=config.http.body_bytes,
                     body_s=config.http.body_s,
                     write_s=config.http.write_s,
