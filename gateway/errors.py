@@ -48,6 +48,11 @@ class NotFound(GatewayError):
     code = "not_found"
 
 
+def no_such_room() -> NotFound:
+    """The one answer for an unknown room, another tenant's, and one the caller is not in (contract D3)."""
+    return NotFound("There is no such room.")
+
+
 class MethodNotAllowed(GatewayError):
     """The path exists, but not with this method."""
 

@@ -20,7 +20,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.presence import Presence
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
-from gateway.errors import GatewayError, Unauthorized
+from gateway.errors import GatewayError, Unauthorized, no_such_room
 from gateway.net.ports import Refused
 from gateway.net.socketio import Socket
 from gateway.records import Roster
@@ -29,8 +29,6 @@ from gateway.wire.socketio import Packet
 
 TYPING_ROOMS = 32
 """Bound on the rooms one connection may be typing in at once; people type in one."""
-
-NO_ROOM = "There is no such room."
 
 encode = msgspec.json.encode
 
@@ -169,26 +167,21 @@ class ChatSockets:
         roster = self._rosters.cached(session.tenant_id, room_id)
         if roster is None:
             return self._load_roster(session, room_id, action)
-        self._if_member(session, roster, action)
+        if session.user_id in roster.members:
+            action(session, roster)
+        else:
+            self._refuse(session, no_such_room().message)
         return None
 
     async def _load_roster(
         self, session: Session, room_id: str, action: Callable[[Session, Roster], None]
     ) -> None:
         try:
-            roster = await self._rosters.load(session.tenant_id, room_id)
+            roster = await self._rosters.require_participant(session.tenant_id, room_id, session.user_id)
         except GatewayError as error:
             self._refuse(session, error.message)
             return
         if not session.outbox.closed:  # the client may have gone meanwhile
-            self._if_member(session, roster, action)
-
-    def _if_member(
-        self, session: Session, roster: Roster | None, action: Callable[[Session, Roster], None]
-    ) -> None:
-        if roster is None or session.user_id not in roster.members:
-            self._refuse(session, NO_ROOM)
-        else:
             action(session, roster)
 
     # the events

@@ -7,16 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.config import Limits
-from gateway.errors import InvalidRequest, NotFound
+from gateway.errors import InvalidRequest, no_such_room
 from gateway.records import RoomDetail, RoomPage, Roster
 from gateway.store.ports import CreatedRoom, NewParticipant, Once, RoomChange, RoomDraft, Store
 
 METADATA_BYTES = 16_384
-
-
-def no_such_room() -> NotFound:
-    """The one answer for an unknown room, another tenant's, and one the caller is not in (contract D3)."""
-    return NotFound("There is no such room.")
 
 
 class Rosters:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import apsw
 
+from gateway.errors import no_such_room
 from gateway.records import iso
 from gateway.store import participants
 from gateway.store.connection import row
 from gateway.store.direct import is_direct
 from gateway.store.ports import RosterChange
-from gateway.store.rooms import no_such_room
 from gateway.store.rosters import Rosters
 
 

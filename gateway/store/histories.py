@@ -6,12 +6,11 @@ from typing import Any
 
 import apsw
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, no_such_room
 from gateway.records import MessageList, MessagePage, ReplyPage
 from gateway.store import cursors, messages
 from gateway.store.connection import row, rows
 from gateway.store.direct import is_direct
-from gateway.store.rooms import no_such_room
 
 
 def page(

@@ -8,11 +8,11 @@ import apsw
 import msgspec
 import uuid_utils
 
-from gateway.errors import InvalidRequest
+from gateway.errors import InvalidRequest, no_such_room
 from gateway.records import Message, ParentMessage, Reaction, Sent, iso
 from gateway.store.connection import row
 from gateway.store.ports import MessageDraft
-from gateway.store.rooms import no_such_room, room_frozen
+from gateway.store.rooms import room_frozen
 from gateway.store.rosters import Rosters
 
 _REACTIONS = msgspec.json.Decoder(list[Reaction])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import apsw
 
-from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound, no_such_room
 from gateway.records import Membership, Role, RoomDetail
 from gateway.store import memberships, rooms, users
 from gateway.store.connection import row
@@ -111,7 +111,7 @@ def remove(
     )
     if found is None:
         if viewer_id == user_id:
-            raise rooms.no_such_room()
+            raise no_such_room()
         return RosterChange(_seen(db, tenant_id, room_id, viewer_id))
     roster_version, role, cleared_seq = found
     recipients = rosters.get(db, room_id, roster_version).user_ids

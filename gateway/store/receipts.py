@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import apsw
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, no_such_room
 from gateway.records import MarkedRead, ReadMark, iso
 from gateway.store.connection import row
-from gateway.store.rooms import no_such_room
 from gateway.store.rosters import Rosters
 
 

@@ -9,7 +9,7 @@ import apsw
 import msgspec
 import uuid_utils
 
-from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from gateway.errors import Conflict, Forbidden, InvalidRequest, no_such_room
 from gateway.records import LastMessage, Participant, RoomDetail, RoomPage, RoomSummary, iso
 from gateway.store import cursors, users
 from gateway.store.connection import row, rows
@@ -27,11 +27,6 @@ _FOR_VIEWER = f"""
     rooms.seq - own.read_seq - own.skipped, own.last_read_message_id
 """
 _FOR_NOBODY = f"{_ROOM}, rooms.last_at, 0, NULL"
-
-
-def no_such_room() -> NotFound:
-    """The one answer for an unknown room, another tenant's, and one the caller is not in (contract D3)."""
-    return NotFound("There is no such room.")
 
 
 def room_frozen() -> Forbidden:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import apsw
 import msgspec
 
-from gateway.errors import Conflict, NotFound
+from gateway.errors import Conflict, NotFound, no_such_room
 from gateway.records import Message, Role
 from gateway.store import messages
 from gateway.store.connection import row
 from gateway.store.ports import ChangedMessage
-from gateway.store.rooms import no_such_room, room_frozen
+from gateway.store.rooms import room_frozen
 from gateway.store.rosters import Rosters
 
 
