@@ -1,0 +1,1 @@
+"""The rows of the table of routes, a family a file; ``gateway.api.table`` puts them together."""
