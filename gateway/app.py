@@ -232,7 +232,7 @@ class Node:
             await nursery.start(self.multiplexer.run)
             await nursery.start(self.workers.run)
             nursery.start_soon(self.wheel.run)
-            nursery.start_soon(self.bus.run)
+            await nursery.start(self.bus.run)
             nursery.start_soon(self.presence.run)
             task_status.started()
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
 
 import trio
 
-from gateway.delivery.bus import Envelope
+from gateway.delivery.bus import Deliver, Envelope, Hear
 
 WAITING = 65_536
-"""Most envelopes that wait for one node. ``run`` empties the queue whenever the loop comes by, so that it holds a tick's
+"""Most messages that wait for one node. ``run`` empties the queue whenever the loop comes by, so that it holds a tick's
 worth; a node that lets this many gather has stopped."""
+
+
+class Signal(NamedTuple):
+    node_id: str
+    topic: str
+    body: bytes
+
+
+Message: TypeAlias = Envelope | Signal
 
 
 class Exchange:
@@ -33,16 +44,21 @@ class Exchange:
 
 
 class MemoryBus:
-    """One node's end of an ``Exchange``.
+    """One node's end of an ``Exchange``. It brings the envelopes of all tenants.
 
-    Queue: envelopes received and not yet delivered; unit: envelopes; bound: ``WAITING``; overflow: the newest is dropped
+    Queue: messages received and not yet delivered; unit: messages; bound: ``WAITING``; overflow: the newest is dropped
     for this node and counted in ``statistics``, since publishing waits for nobody.
     """
 
     def __init__(self, exchange: Exchange) -> None:
+        self.node_id = secrets.token_hex(8)
+        self.attached = True
         self._exchange = exchange
-        self._deliver: Callable[[Envelope], None] | None = None
-        self._send, self._receive = trio.open_memory_channel[Envelope](WAITING)
+        self._deliver: Deliver | None = None
+        self._followed: Callable[[str], None] | None = None
+        self._hear: dict[str, Hear] = {}
+        self._on_attached: list[Callable[[], None]] = []
+        self._send, self._receive = trio.open_memory_channel[Message](WAITING)
         self._published = 0
         self._dropped = 0
 
@@ -51,21 +67,46 @@ class MemoryBus:
         for node in self._exchange.others(self):
             node._put(envelope)
 
-    def _put(self, envelope: Envelope) -> None:
+    def signal(self, topic: str, body: bytes) -> None:
+        for node in self._exchange.others(self):
+            node._put(Signal(self.node_id, topic, body))
+
+    def _put(self, message: Message) -> None:
         try:
-            self._send.send_nowait(envelope)
+            self._send.send_nowait(message)
         except trio.WouldBlock:
             self._dropped += 1
 
-    def subscribe(self, deliver: Callable[[Envelope], None]) -> None:
+    def subscribe(self, deliver: Deliver, *, followed: Callable[[str], None]) -> None:
         self._deliver = deliver
+        self._followed = followed
 
-    async def run(self) -> None:
+    def follow(self, tenant_id: str) -> None:
+        if self._followed is not None:
+            self._followed(tenant_id)
+
+    def unfollow(self, tenant_id: str) -> None:
+        pass
+
+    def listen(self, topic: str, hear: Hear) -> None:
+        self._hear[topic] = hear
+
+    def on_attached(self, call: Callable[[], None]) -> None:
+        self._on_attached.append(call)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         try:
-            async for envelope in self._receive:
-                if self._deliver is not None:
-                    self._deliver(envelope)
+            for call in self._on_attached:
+                call()
+            task_status.started()
+            async for message in self._receive:
+                if isinstance(message, Signal):
+                    if hear := self._hear.get(message.topic):
+                        hear(message.node_id, message.body)
+                elif self._deliver is not None:
+                    self._deliver(message)
         finally:
+            self.attached = False
             self._exchange.detach(self)
 
     def statistics(self) -> dict[str, int]:

@@ -18,7 +18,7 @@ class Fanout:
     def __init__(self, *, hub: Hub, bus: Bus) -> None:
         self._hub = hub
         self._bus = bus
-        bus.subscribe(self._deliver)
+        bus.subscribe(self._deliver, followed=self._followed)
 
     def to_users(
         self,
@@ -29,6 +29,8 @@ class Fanout:
         *,
         but: str | None = None,
         transient: bool = False,
+        number: int = 0,
+        epoch: str = "",
     ) -> None:
         """Tell every device of these users, on every node.
 
@@ -36,8 +38,10 @@ class Fanout:
             payload: one JSON object.
             but: a user among them who is not told.
             transient: drop it for clients that lag rather than queue it.
+            number, epoch: the event's place in the tenant's log; every number is given here once, in order, even
+                if there is nobody to tell.
         """
-        envelope = Envelope(tenant_id, tuple(user_ids), event, payload, but, transient)
+        envelope = Envelope(tenant_id, tuple(user_ids), event, payload, but, transient, number, epoch)
         self._deliver(envelope)
         self._bus.publish(envelope)
 
@@ -51,6 +55,9 @@ class Fanout:
                 session.outbox.put_transient(prepared)
         else:
             Outbox.put_all([session.outbox for session in sessions], prepared)
+
+    def _followed(self, tenant_id: str) -> None:
+        pass
 
     def to_present(self, room_id: str, event: str, payload: bytes, *, but: Session | None = None) -> None:
         """Tell the sessions that have this room open."""

@@ -16,6 +16,9 @@ import trio
 
 from gateway.delivery.bus import Bus, Envelope
 
+TENANT = "acme"
+TOPIC = "presence"
+
 BURST = 2_000
 """Far more than a node publishes before another node comes by, and far less than any bound."""
 
@@ -32,13 +35,43 @@ class Node:
         self.detach = detach
         self.got: list[Envelope] = []
         self.seen: set[Envelope] = set()
+        self.heard: list[tuple[str, bytes]] = []
+        self.attached = 0
+        self._follows: dict[str, trio.Event] = {}
         self._changed = trio.Event()
+        bus.subscribe(self.deliver, followed=self.followed)
+        bus.listen(TOPIC, self.hear)
+        bus.on_attached(self.has_attached)
 
     def deliver(self, envelope: Envelope) -> None:
         self.got.append(envelope)
         self.seen.add(envelope)
+        self._wake()
+
+    def hear(self, node_id: str, body: bytes) -> None:
+        self.heard.append((node_id, body))
+        self._wake()
+
+    def has_attached(self) -> None:
+        self.attached += 1
+        self._wake()
+
+    def followed(self, tenant_id: str) -> None:
+        self._follows[tenant_id].set()
+
+    async def follow(self, tenant_id: str) -> None:
+        self._follows[tenant_id] = trio.Event()
+        self.bus.follow(tenant_id)
+        await self._follows[tenant_id].wait()
+
+    def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+
+    async def until_heard(self, last: bytes) -> list[tuple[str, bytes]]:
+        while last not in [body for _, body in self.heard]:
+            await self._changed.wait()
+        return self.heard
 
     async def until(self, last: Envelope) -> list[Envelope]:
         """Everything up to and with ``last``. There being nothing more is shown by a later envelope, not by waiting."""
@@ -48,11 +81,12 @@ class Node:
 
 
 Attach: TypeAlias = Callable[[], Awaitable[Node]]
-"""Makes a node, subscribes and runs it; comes back when it is attached, so that it gets whatever is published next."""
+"""Makes a node, subscribes and runs it; comes back when it is attached and follows ``TENANT``, so that it gets whatever
+is published next."""
 
 
 def envelope(name: object) -> Envelope:
-    return Envelope("acme", ("ann", "bob"), "new-message", b'{"id":"%b"}' % str(name).encode())
+    return Envelope(TENANT, ("ann", "bob"), "new-message", b'{"id":"%b"}' % str(name).encode())
 
 
 END = envelope("end")
@@ -96,12 +130,14 @@ class BusContract:
 
     async def test_an_envelope_arrives_as_it_was_sent(self, attach: Attach) -> None:
         one, other = await attach(), await attach()
+        await other.follow("tenant/ü")
         sent = [
-            Envelope("acme", (), "typing", b"{}", None, True),
+            Envelope(TENANT, (), "typing", b"{}", None, True),
             Envelope(
                 "tenant/ü", tuple(f"u{n}" for n in range(1_000)), "new-message", b'{"x":"\xe2\x98\x83"}'
             ),
-            Envelope("acme", ("ann",), "room-read", b'{"big":"' + b"x" * 100_000 + b'"}', but="ann"),
+            Envelope(TENANT, ("ann",), "room-read", b"{}", number=2**40, epoch="e"),
+            Envelope(TENANT, ("ann",), "room-read", b'{"big":"' + b"x" * 100_000 + b'"}', but="ann"),
         ]
         for item in sent:
             one.bus.publish(item)
@@ -159,3 +195,35 @@ class BusContract:
         await other.until(END)
         assert (one.bus.statistics()["published"], other.bus.statistics()["published"]) == (4, 0)
         assert (one.bus.statistics()["dropped"], other.bus.statistics()["dropped"]) == (0, 0)
+
+    async def test_a_signal_reaches_every_other_node_once_with_its_senders_name(self, attach: Attach) -> None:
+        nodes = [await attach() for _ in range(3)]
+        nodes[0].bus.signal(TOPIC, b"\x00\xff")
+        nodes[1].bus.signal(TOPIC, b"end")
+        expected = [(nodes[0].bus.node_id, b"\x00\xff"), (nodes[1].bus.node_id, b"end")]
+        assert sorted(await nodes[2].until_heard(b"end")) == sorted(expected)
+        assert await nodes[0].until_heard(b"end") == expected[1:]
+        assert await nodes[1].until_heard(b"\x00\xff") == expected[:1]
+
+    async def test_a_signal_on_a_topic_that_nobody_listens_to_is_nobodys(self, attach: Attach) -> None:
+        one, other = await attach(), await attach()
+        one.bus.signal("something newer", b"what a later version says")
+        one.bus.signal(TOPIC, b"end")
+        assert await other.until_heard(b"end") == [(one.bus.node_id, b"end")]
+
+    async def test_signals_keep_their_order(self, attach: Attach) -> None:
+        one, other = await attach(), await attach()
+        sent = [b"%d" % number for number in range(BURST)]
+        for body in sent:
+            one.bus.signal(TOPIC, body)
+        assert [body for _, body in await other.until_heard(sent[-1])] == sent
+
+    async def test_every_node_has_a_name_of_its_own_and_says_that_it_is_attached(
+        self, attach: Attach
+    ) -> None:
+        nodes = [await attach() for _ in range(3)]
+        assert len({node.bus.node_id for node in nodes}) == 3
+        assert all(node.bus.attached for node in nodes)
+        assert [node.attached for node in nodes] == [1, 1, 1]
+        await nodes[0].detach()
+        assert not nodes[0].bus.attached

@@ -6,7 +6,7 @@ import pytest
 import trio
 
 from gateway.delivery.bus_memory import WAITING, Exchange
-from tests.delivery.bus_contract import Attach, BusContract, Node, envelope
+from tests.delivery.bus_contract import TENANT, Attach, BusContract, Node, envelope
 
 
 class TestMemoryBus(BusContract):
@@ -18,9 +18,9 @@ class TestMemoryBus(BusContract):
             bus = exchange.node()
             scope, left = trio.CancelScope(), trio.Event()
 
-            async def run() -> None:
+            async def run(task_status: trio.TaskStatus[None]) -> None:
                 with scope:
-                    await bus.run()
+                    await bus.run(task_status=task_status)
                 left.set()
 
             async def detach() -> None:
@@ -28,8 +28,8 @@ class TestMemoryBus(BusContract):
                 await left.wait()
 
             node = Node(bus, detach)
-            bus.subscribe(node.deliver)
-            nursery.start_soon(run)
+            await nursery.start(run)
+            await node.follow(TENANT)
             return node
 
         return attach

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+import trio
 
 from gateway.delivery import fanout as fanout_module
-from gateway.delivery.bus import Envelope
+from gateway.delivery.bus import Deliver, Envelope, Hear
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.hub import Hub
@@ -18,15 +21,29 @@ class Bus:
     """A bus that keeps what is published; ``deliver`` brings what another node has."""
 
     def __init__(self) -> None:
+        self.node_id = "this node"
+        self.attached = True
         self.published: list[Envelope] = []
 
     def publish(self, envelope: Envelope) -> None:
         self.published.append(envelope)
 
-    def subscribe(self, deliver: object) -> None:
+    def subscribe(self, deliver: Deliver, *, followed: Callable[[str], None]) -> None:
         self.deliver = deliver
+        self.followed = followed
 
-    async def run(self) -> None:
+    def follow(self, tenant_id: str) -> None:
+        self.followed(tenant_id)
+
+    def unfollow(self, tenant_id: str) -> None: ...
+
+    def signal(self, topic: str, body: bytes) -> None: ...
+
+    def listen(self, topic: str, hear: Hear) -> None: ...
+
+    def on_attached(self, call: Callable[[], None]) -> None: ...
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         raise AssertionError("nobody runs it here")
 
     def statistics(self) -> dict[str, int]:
