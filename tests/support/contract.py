@@ -159,6 +159,11 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
 }
 
 
+# msgspec works out a Struct's fields at its first use, and crashes when two threads do so at once; clients have threads.
+for _shape in (*EVENTS.values(), RoomDetail, RoomPage, MessagePage, ErrorBody):
+    msgspec.json.Decoder(_shape)
+
+
 def check_event(event: str, arguments: list[Any]) -> dict[str, Any]:
     """The payload of a server's event, as a published client takes it: exactly one object, with every key it casts.
 
