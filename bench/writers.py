@@ -19,16 +19,16 @@ from bench.report import Figures, latency
 from gateway.config import StoreSettings
 from gateway.records import now_ms
 from gateway.store import messages
-from gateway.store.connection import connect
-from gateway.store.engine import SqliteStore, open_store
+from gateway.store.engine import SqlStore, open_store
 from gateway.store.ports import MessageDraft, NewParticipant, RoomDraft
 from gateway.store.rosters import Rosters
+from gateway.store.sqlite.connection import connect
 
 PARTS = b'[{"type":"text","text":"%s"}]' % TEXT.encode()
 
 
 @asynccontextmanager
-async def _filled(path: Path, writers: int) -> AsyncIterator[tuple[SqliteStore, str, list[str]]]:
+async def _filled(path: Path, writers: int) -> AsyncIterator[tuple[SqlStore, str, list[str]]]:
     """A store with one tenant and a room of two for each writer: the store, the tenant, the rooms."""
     async with open_store(path, settings=StoreSettings()) as store:
         tenant_id = (await store.create_tenant("bench")).id

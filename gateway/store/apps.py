@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import apsw
 import msgspec
 import uuid_utils
 
 from gateway.errors import Conflict, NotFound
 from gateway.records import TenantApp, iso
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import AppChange
 
 DEFAULT = "default"
@@ -23,7 +22,7 @@ _SELECT = """
 """
 
 
-def create_default(db: apsw.Cursor, tenant_id: str, now: int) -> None:
+def create_default(db: Cursor, tenant_id: str, now: int) -> None:
     """The app that every tenant has; it bears the tenant's id."""
     db.execute(
         """
@@ -34,20 +33,18 @@ def create_default(db: apsw.Cursor, tenant_id: str, now: int) -> None:
     )
 
 
-def every(db: apsw.Cursor, tenant_id: str) -> list[TenantApp]:
+def every(db: Cursor, tenant_id: str) -> list[TenantApp]:
     """The apps of a tenant, oldest first."""
     return [_record(found) for found in rows(db, _SELECT + "ORDER BY created_at, id", (tenant_id,))]
 
 
-def find(db: apsw.Cursor, tenant_id: str, app_code: str) -> TenantApp | None:
+def find(db: Cursor, tenant_id: str, app_code: str) -> TenantApp | None:
     """The app of this code."""
     found = row(db, _SELECT + "AND app_code = ?", (tenant_id, app_code))
     return None if found is None else _record(found)
 
 
-def create(
-    db: apsw.Cursor, tenant_id: str, app_code: str, name: str, settings: AppChange, now: int
-) -> TenantApp:
+def create(db: Cursor, tenant_id: str, app_code: str, name: str, settings: AppChange, now: int) -> TenantApp:
     """See ``Store.create_app``."""
     if find(db, tenant_id, app_code) is not None:
         raise Conflict("There is an app of this appCode already.", code="app_code_taken")
@@ -61,7 +58,7 @@ def create(
     return change(db, tenant_id, app_code, settings, now)
 
 
-def change(db: apsw.Cursor, tenant_id: str, app_code: str, change: AppChange, now: int) -> TenantApp:
+def change(db: Cursor, tenant_id: str, app_code: str, change: AppChange, now: int) -> TenantApp:
     """See ``Store.change_app``."""
     app = _require(db, tenant_id, app_code)
     columns = {
@@ -81,7 +78,7 @@ def change(db: apsw.Cursor, tenant_id: str, app_code: str, change: AppChange, no
     return _require(db, tenant_id, app_code)
 
 
-def delete(db: apsw.Cursor, tenant_id: str, app_code: str, now: int) -> int:
+def delete(db: Cursor, tenant_id: str, app_code: str, now: int) -> int:
     """See ``Store.delete_app``."""
     app = _require(db, tenant_id, app_code)
     if app_code == DEFAULT:
@@ -94,7 +91,7 @@ def delete(db: apsw.Cursor, tenant_id: str, app_code: str, now: int) -> int:
     return db.connection.changes()
 
 
-def _require(db: apsw.Cursor, tenant_id: str, app_code: str) -> TenantApp:
+def _require(db: Cursor, tenant_id: str, app_code: str) -> TenantApp:
     app = find(db, tenant_id, app_code)
     if app is None:
         raise NotFound("There is no such app.")

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import no_such_room
 from gateway.records import iso
 from gateway.store import participants
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.direct import is_direct
 from gateway.store.ports import RosterChange
 from gateway.store.rosters import Rosters
 
 
-def clear_history(db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *, now: int) -> str:
+def clear_history(db: Cursor, tenant_id: str, room_id: str, user_id: str, *, now: int) -> str:
     """See ``Store.clear_history``."""
     _clear(db, tenant_id, room_id, user_id)
     return iso(now)
 
 
 def delete_room_for(
-    db: apsw.Cursor, rosters: Rosters, tenant_id: str, room_id: str, user_id: str, *, now: int
+    db: Cursor, rosters: Rosters, tenant_id: str, room_id: str, user_id: str, *, now: int
 ) -> RosterChange | None:
     """See ``Store.delete_room_for``."""
     _clear(db, tenant_id, room_id, user_id)
@@ -41,7 +39,7 @@ def delete_room_for(
     )
 
 
-def _clear(db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str) -> None:
+def _clear(db: Cursor, tenant_id: str, room_id: str, user_id: str) -> None:
     """Nothing said so far is there any more for this user, nor unread; a hidden room stays hidden.
 
     Raises:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import Forbidden
 from gateway.store import targets
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage
 from gateway.store.rosters import Rosters
 
 
 def delete(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -46,7 +44,7 @@ def delete(
     return target.changed(db, rosters)
 
 
-def _show_last(db: apsw.Cursor, room_id: str) -> None:
+def _show_last(db: Cursor, room_id: str) -> None:
     """Let the room's list entry show its newest message that is not hidden, if there is one."""
     last = row(
         db,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import NotFound, no_such_room
 from gateway.records import DeliveryMark, iso
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 
 
 def mark_delivered(
-    db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, *, message_id: str | None, now: int
+    db: Cursor, tenant_id: str, room_id: str, user_id: str, *, message_id: str | None, now: int
 ) -> DeliveryMark:
     """See ``Store.mark_delivered``."""
     found = row(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import apsw
 import uuid_utils
 
 from gateway.errors import NotFound
 from gateway.records import Device, Provider, iso
 from gateway.store import users
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 
 # A token is refreshed and the old one never told; what is beyond any number of real devices is old.
 DEVICES_OF_ONE_USER = 50
 
 
 def register(
-    db: apsw.Cursor,
+    db: Cursor,
     tenant_id: str,
     user_id: str,
     *,
@@ -47,17 +46,17 @@ def register(
     )
     db.execute(
         """
-        DELETE FROM device_tokens WHERE id IN (
+        DELETE FROM device_tokens WHERE tenant_id = ? AND user_id = ? AND id NOT IN (
             SELECT id FROM device_tokens WHERE tenant_id = ? AND user_id = ?
-            ORDER BY created_at DESC, id DESC LIMIT -1 OFFSET ?
+            ORDER BY created_at DESC, id DESC LIMIT ?
         )
         """,
-        (tenant_id, user_id, DEVICES_OF_ONE_USER),
+        (tenant_id, user_id, tenant_id, user_id, DEVICES_OF_ONE_USER),
     )
     return Device(device_id, provider, token, platform, iso(now))
 
 
-def forget(db: apsw.Cursor, tenant_id: str, user_id: str, token: str) -> bool:
+def forget(db: Cursor, tenant_id: str, user_id: str, token: str) -> bool:
     """See ``Store.forget_device``."""
     db.execute(
         "DELETE FROM device_tokens WHERE tenant_id = ? AND user_id = ? AND token = ?",
@@ -66,7 +65,7 @@ def forget(db: apsw.Cursor, tenant_id: str, user_id: str, token: str) -> bool:
     return db.connection.changes() > 0
 
 
-def every(db: apsw.Cursor, tenant_id: str, user_id: str) -> list[Device]:
+def every(db: Cursor, tenant_id: str, user_id: str) -> list[Device]:
     """The devices of one user, oldest first."""
     found = rows(
         db,

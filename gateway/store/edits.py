@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import apsw
 import msgspec
 
 from gateway.errors import Conflict, Forbidden
 from gateway.records import SERVER_MADE, Reaction
 from gateway.store import targets
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage, MessageEdit
 from gateway.store.rosters import Rosters
 
@@ -27,7 +26,7 @@ _TYPES: Final = msgspec.json.Decoder(list[_Typed])
 _REACTIONS: Final = msgspec.json.Decoder(list[Reaction])
 
 
-def edit(db: apsw.Cursor, rosters: Rosters, edit: MessageEdit, now: int) -> ChangedMessage:
+def edit(db: Cursor, rosters: Rosters, edit: MessageEdit, now: int) -> ChangedMessage:
     """See ``Store.edit_message``."""
     target = targets.find(db, edit.tenant_id, edit.room_id, edit.message_id, actor_id=edit.actor_id)
     if edit.actor_id is not None:
@@ -47,7 +46,7 @@ def edit(db: apsw.Cursor, rosters: Rosters, edit: MessageEdit, now: int) -> Chan
 
 
 def toggle_reaction(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -77,7 +76,7 @@ def toggle_reaction(
 
 
 def pin(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -111,7 +110,7 @@ def pin(
 
 
 def unpin(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,

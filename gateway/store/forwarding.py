@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import InvalidRequest
 from gateway.store import messages, targets
+from gateway.store.connection import Cursor
 from gateway.store.edits import is_server_made
 from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft
 from gateway.store.rosters import Rosters
 
 
-def forward(db: apsw.Cursor, rosters: Rosters, draft: ForwardDraft, now: int) -> Forwarded:
+def forward(db: Cursor, rosters: Rosters, draft: ForwardDraft, now: int) -> Forwarded:
     """See ``Store.forward_message``."""
     source = targets.find(db, draft.tenant_id, draft.room_id, draft.message_id, actor_id=draft.user_id)
     if source.deleted:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import apsw
-
 from gateway.errors import NotFound, no_such_room
 from gateway.records import MessageList, MessagePage, ReplyPage
 from gateway.store import cursors, messages
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.direct import is_direct
 
 
 def page(
-    db: apsw.Cursor, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None
+    db: Cursor, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None
 ) -> MessagePage:
     """See ``Store.messages_page``."""
     room = row(
@@ -56,7 +54,7 @@ def page(
     )
 
 
-def pinned(db: apsw.Cursor, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
+def pinned(db: Cursor, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
     """See ``Store.pinned_messages``."""
     cleared_seq = _cleared(db, tenant_id, room_id, viewer_id)
     # The plus keeps SQLite to the few pins, by their index: without it, it reads the room in order.
@@ -72,7 +70,7 @@ def pinned(db: apsw.Cursor, tenant_id: str, room_id: str, *, viewer_id: str | No
 
 
 def replies(
-    db: apsw.Cursor,
+    db: Cursor,
     tenant_id: str,
     room_id: str,
     message_id: str,
@@ -97,7 +95,7 @@ def replies(
     return ReplyPage([messages.record(one) for one in found], next_cursor)
 
 
-def _cleared(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> int:
+def _cleared(db: Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> int:
     """Up to which number messages are gone for this viewer; 0 for the API key, which sees everything."""
     room = row(
         db,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import apsw
-
 from gateway.errors import Conflict
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.ports import Once, Replayed
 
 T = TypeVar("T")
@@ -16,7 +14,7 @@ T = TypeVar("T")
 KEPT_MS = 24 * 60 * 60 * 1000
 
 
-def run_once(db: apsw.Cursor, job: Callable[[apsw.Cursor], T], once: Once[T], now: int) -> T:
+def run_once(db: Cursor, job: Callable[[Cursor], T], once: Once[T], now: int) -> T:
     """Run ``job`` unless its key was used before, and keep the answer.
 
     Raises:
@@ -43,20 +41,23 @@ def run_once(db: apsw.Cursor, job: Callable[[apsw.Cursor], T], once: Once[T], no
     status, body = once.answer(result)
     db.execute(
         """
-        INSERT OR REPLACE INTO idempotency
-            (tenant_id, credential, "key", fingerprint, status, body, expires_at)
+        INSERT INTO idempotency (tenant_id, credential, "key", fingerprint, status, body, expires_at)
         VALUES (?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT (tenant_id, credential, "key") DO UPDATE SET
+            fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,
+            expires_at = excluded.expires_at
         """,
         (*scope, once.fingerprint, status, body, now + KEPT_MS),
     )
-    # Each new record takes up to two expired ones with it: the table shrinks to a day's worth without a
-    # sweeper.
+    # Each new record takes up to two expired ones of its tenant with it: the table shrinks to a day's worth
+    # without a sweeper.
     db.execute(
         """
-        DELETE FROM idempotency WHERE rowid IN (
-            SELECT rowid FROM idempotency WHERE expires_at <= ? ORDER BY expires_at LIMIT 2
+        DELETE FROM idempotency WHERE (tenant_id, credential, "key") IN (
+            SELECT tenant_id, credential, "key" FROM idempotency
+            WHERE tenant_id = ? AND expires_at <= ? ORDER BY expires_at LIMIT 2
         )
         """,
-        (now,),
+        (once.tenant_id, now),
     )
     return result

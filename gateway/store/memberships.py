@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import apsw
 import msgspec
 
 from gateway.records import Membership, Message
 from gateway.store import messages
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import MessageDraft
 
 PREVIEW_CHARACTERS = 200
@@ -18,7 +17,7 @@ class _Part(msgspec.Struct, frozen=True):
     type: str = "data-membership"
 
 
-def tell(db: apsw.Cursor, tenant_id: str, room_id: str, change: Membership, now: int) -> Message:
+def tell(db: Cursor, tenant_id: str, room_id: str, change: Membership, now: int) -> Message:
     """Add the message to the room; its sender is the actor (contract 10, row 18), in the room or not."""
     found = row(db, "SELECT seq, activity_at FROM rooms WHERE id = ?", (room_id,))
     assert found is not None  # whose roster has changed
@@ -35,7 +34,7 @@ def tell(db: apsw.Cursor, tenant_id: str, room_id: str, change: Membership, now:
     return message
 
 
-def _preview(db: apsw.Cursor, tenant_id: str, change: Membership) -> str:
+def _preview(db: Cursor, tenant_id: str, change: Membership) -> str:
     ids = (change.actor_user_id, change.target_user_id)
     names = dict(
         rows(db, "SELECT id, username FROM users WHERE tenant_id = ? AND id IN (?, ?)", (tenant_id, *ids))

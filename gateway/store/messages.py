@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import apsw
 import msgspec
 import uuid_utils
 
 from gateway.errors import InvalidRequest, no_such_room
 from gateway.records import Message, ParentMessage, Reaction, Sent, iso
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.ports import MessageDraft
 from gateway.store.rooms import room_frozen
 from gateway.store.rosters import Rosters
@@ -27,7 +26,7 @@ SELECT = """
 """
 
 
-def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
+def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
     """See ``Store.send_message``: four statements, whatever the size of the room."""
     newest, activity_at, is_frozen, roster_version = _room_of(db, draft)
     if is_frozen and not draft.by_server:
@@ -44,7 +43,7 @@ def send(db: apsw.Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Se
 
 
 def append(
-    db: apsw.Cursor,
+    db: Cursor,
     draft: MessageDraft,
     *,
     newest: int,
@@ -106,14 +105,14 @@ def append(
     )
 
 
-def require_sendable(db: apsw.Cursor, draft: MessageDraft) -> None:
+def require_sendable(db: Cursor, draft: MessageDraft) -> None:
     """Raise what ``send`` would raise for the room of this draft, and write nothing."""
     _, _, is_frozen, _ = _room_of(db, draft)
     if is_frozen and not draft.by_server:
         raise room_frozen()
 
 
-def find(db: apsw.Cursor, tenant_id: str, room_id: str, message_id: str) -> Message | None:
+def find(db: Cursor, tenant_id: str, room_id: str, message_id: str) -> Message | None:
     """The message of this id, if it is in this room of this tenant."""
     found = row(
         db,
@@ -123,7 +122,7 @@ def find(db: apsw.Cursor, tenant_id: str, room_id: str, message_id: str) -> Mess
     return None if found is None else record(found)
 
 
-def _room_of(db: apsw.Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
+def _room_of(db: Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
     """What a send needs to know of its room: seq, activity_at, is_frozen, roster_version."""
     room: tuple[int, int, int, int] | None = row(
         db,
@@ -139,7 +138,7 @@ def _room_of(db: apsw.Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
     return room
 
 
-def _stored(db: apsw.Cursor, draft: MessageDraft) -> Sent | None:
+def _stored(db: Cursor, draft: MessageDraft) -> Sent | None:
     """What was stored before under this draft's ``client_message_id``."""
     found = row(
         db,
@@ -149,7 +148,7 @@ def _stored(db: apsw.Cursor, draft: MessageDraft) -> Sent | None:
     return None if found is None else Sent(record(found), (), repeated=True)
 
 
-def _parent(db: apsw.Cursor, room_id: str, message_id: str) -> ParentMessage:
+def _parent(db: Cursor, room_id: str, message_id: str) -> ParentMessage:
     found = row(
         db,
         "SELECT id, sender_id, parts, preview_text, deleted_at FROM messages WHERE id = ? AND room_id = ?",

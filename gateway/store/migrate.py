@@ -13,7 +13,8 @@ from pathlib import Path
 
 import apsw
 
-from gateway.store.connection import connect, row
+from gateway.store.connection import row
+from gateway.store.sqlite.connection import connect
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 

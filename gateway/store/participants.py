@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound, no_such_room
 from gateway.records import Membership, Role, RoomDetail
 from gateway.store import memberships, rooms, users
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.direct import is_direct
 from gateway.store.ports import NewParticipant, RosterChange
-from gateway.store.rosters import Rosters
+from gateway.store.rosters import Rosters, new_version
 
 
 def add(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -33,13 +31,13 @@ def add(
     found = row(
         db,
         """
-        SELECT name, custom_type, external_id, participant_count, next_position, seq, roster_version
+        SELECT name, custom_type, external_id, participant_count, next_position, seq
         FROM rooms WHERE id = ?
         """,
         (room_id,),
     )
     assert found is not None  # required above
-    name, custom_type, external_id, participants, position, seq, roster_version = found
+    name, custom_type, external_id, participants, position, seq = found
     if viewer_id is not None and is_direct(
         name=name, custom_type=custom_type, external_id=external_id, participants=participants
     ):
@@ -71,22 +69,23 @@ def add(
             former[0] if former else 0,
         ),
     )
+    roster_version = new_version()
     db.execute(
         """
         UPDATE rooms SET participant_count = participant_count + 1, next_position = next_position + 1,
-            roster_version = roster_version + 1
+            roster_version = ?
         WHERE id = ?
         """,
-        (room_id,),
+        (roster_version, room_id),
     )
     membership = Membership("joined", actor_id or person.id, person.id)
     message = memberships.tell(db, tenant_id, room_id, membership, now)
-    recipients = rosters.get(db, room_id, roster_version + 1).user_ids
+    recipients = rosters.get(db, room_id, roster_version).user_ids
     return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, message, recipients)
 
 
 def remove(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -121,11 +120,8 @@ def remove(
         (room_id, user_id, cleared_seq, now),
     )
     db.execute(
-        """
-        UPDATE rooms SET participant_count = participant_count - 1, roster_version = roster_version + 1
-        WHERE id = ?
-        """,
-        (room_id,),
+        "UPDATE rooms SET participant_count = participant_count - 1, roster_version = ? WHERE id = ?",
+        (new_version(), room_id),
     )
     if role == "OPERATOR":
         _keep_an_operator(db, room_id)
@@ -138,7 +134,7 @@ def remove(
 
 
 def change_role(
-    db: apsw.Cursor, tenant_id: str, room_id: str, user_id: str, role: Role, *, actor_id: str | None
+    db: Cursor, tenant_id: str, room_id: str, user_id: str, role: Role, *, actor_id: str | None
 ) -> RoomDetail:
     """See ``Store.change_role``."""
     rooms.require_operator(db, tenant_id, room_id, actor_id)
@@ -151,20 +147,20 @@ def change_role(
     return _seen(db, tenant_id, room_id, actor_id)
 
 
-def _keep_an_operator(db: apsw.Cursor, room_id: str) -> None:
+def _keep_an_operator(db: Cursor, room_id: str) -> None:
     """Promote the longest-standing member of a room that has lost its last operator."""
     db.execute(
         """
         UPDATE participants SET role = 'OPERATOR'
-        WHERE room_id = ?1
-            AND position = (SELECT min(position) FROM participants WHERE room_id = ?1)
-            AND NOT EXISTS (SELECT 1 FROM participants WHERE room_id = ?1 AND role = 'OPERATOR')
+        WHERE room_id = ?
+            AND position = (SELECT min(position) FROM participants WHERE room_id = ?)
+            AND NOT EXISTS (SELECT 1 FROM participants WHERE room_id = ? AND role = 'OPERATOR')
         """,
-        (room_id,),
+        (room_id, room_id, room_id),
     )
 
 
-def _has_operator(db: apsw.Cursor, room_id: str, *, but: str) -> bool:
+def _has_operator(db: Cursor, room_id: str, *, but: str) -> bool:
     found = row(
         db,
         "SELECT 1 FROM participants WHERE room_id = ? AND role = 'OPERATOR' AND user_id <> ? LIMIT 1",
@@ -173,12 +169,12 @@ def _has_operator(db: apsw.Cursor, room_id: str, *, but: str) -> bool:
     return found is not None
 
 
-def _role(db: apsw.Cursor, room_id: str, user_id: str) -> str | None:
+def _role(db: Cursor, room_id: str, user_id: str) -> str | None:
     found = row(db, "SELECT role FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
     return None if found is None else str(found[0])
 
 
-def _seen(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail:
+def _seen(db: Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail:
     room = rooms.find(db, tenant_id, room_id, viewer_id)
     assert room is not None  # every caller has looked
     return room

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import apsw
-
 from gateway.errors import NotFound, no_such_room
 from gateway.records import MarkedRead, ReadMark, iso
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.rosters import Rosters
 
 
 def mark_read(
-    db: apsw.Cursor,
+    db: Cursor,
     rosters: Rosters,
     tenant_id: str,
     room_id: str,
@@ -76,7 +74,7 @@ def mark_read(
 
 
 def _skipped(
-    db: apsw.Cursor, room_id: str, user_id: str, *, read_seq: int, skipped: int, seq: int, newest: int
+    db: Cursor, room_id: str, user_id: str, *, read_seq: int, skipped: int, seq: int, newest: int
 ) -> int:
     """How many messages after ``seq`` will not count for this user, given how many after ``read_seq`` do not.
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import apsw
 import msgspec
 import uuid_utils
 
 from gateway.errors import Conflict, Forbidden, InvalidRequest, no_such_room
 from gateway.records import LastMessage, Participant, RoomDetail, RoomPage, RoomSummary, iso
 from gateway.store import cursors, users
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import CreatedRoom, NewParticipant, RoomChange, RoomDraft
+from gateway.store.rosters import new_version
 
 _NULL = msgspec.Raw(b"null")
 
@@ -35,7 +35,7 @@ def room_frozen() -> Forbidden:
 
 
 def page(
-    db: apsw.Cursor,
+    db: Cursor,
     tenant_id: str,
     *,
     viewer_id: str | None,
@@ -53,8 +53,8 @@ def page(
         source = f"SELECT {_FOR_NOBODY} FROM rooms"
     else:
         # CROSS JOIN keeps SQLite to this order: from a user's rooms, not through all of the tenant's.
-        source = f"SELECT {_FOR_VIEWER} FROM participants AS own CROSS JOIN rooms ON rooms.id = own.room_id"
-        where.append("own.tenant_id = ? AND own.user_id = ?")
+        source = f"SELECT {_FOR_VIEWER} FROM participants AS own CROSS JOIN rooms"
+        where.append("rooms.id = own.room_id AND own.tenant_id = ? AND own.user_id = ?")
         values += [tenant_id, subject]
     if viewer_id is not None:
         where.append("rooms.seq > own.hidden_seq")
@@ -82,7 +82,7 @@ def page(
     return RoomPage([RoomSummary(*_fields(room)) for room in found], next_cursor)
 
 
-def find(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail | None:
+def find(db: Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -> RoomDetail | None:
     """The room as the viewer sees it; None when he is not in it."""
     if viewer_id is None:
         room = row(
@@ -117,7 +117,7 @@ def find(db: apsw.Cursor, tenant_id: str, room_id: str, viewer_id: str | None) -
     return RoomDetail(*fields)
 
 
-def create(db: apsw.Cursor, draft: RoomDraft, now: int) -> CreatedRoom:
+def create(db: Cursor, draft: RoomDraft, now: int) -> CreatedRoom:
     """Make a room and the users in it that are missing, or return the one that has this ``external_id``.
 
     Raises:
@@ -172,9 +172,7 @@ def create(db: apsw.Cursor, draft: RoomDraft, now: int) -> CreatedRoom:
     return CreatedRoom(room, created=True)
 
 
-def change(
-    db: apsw.Cursor, tenant_id: str, room_id: str, change: RoomChange, actor_id: str | None
-) -> RoomDetail:
+def change(db: Cursor, tenant_id: str, room_id: str, change: RoomChange, actor_id: str | None) -> RoomDetail:
     """See ``Store.change_room``."""
     require_operator(db, tenant_id, room_id, actor_id)
     columns = {
@@ -184,11 +182,11 @@ def change(
     }
     if "metadata" in columns:
         columns["metadata"] = _json(columns["metadata"])
+    if "is_frozen" in columns:
+        columns["roster_version"] = new_version()  # it covers is_frozen, which rosters tell
     if columns:
-        # The version covers is_frozen, which rosters tell.
-        version = ", roster_version = roster_version + 1" if "is_frozen" in columns else ""
         db.execute(
-            f"UPDATE rooms SET {', '.join(f'{name} = ?' for name in columns)}{version} WHERE id = ?",
+            f"UPDATE rooms SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?",
             (*columns.values(), room_id),
         )
     room = find(db, tenant_id, room_id, actor_id)
@@ -196,7 +194,7 @@ def change(
     return room
 
 
-def require_operator(db: apsw.Cursor, tenant_id: str, room_id: str, actor_id: str | None) -> None:
+def require_operator(db: Cursor, tenant_id: str, room_id: str, actor_id: str | None) -> None:
     """Return if the actor may change this room; None is the API key, which may.
 
     Raises:

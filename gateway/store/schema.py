@@ -127,8 +127,8 @@ ROOMS = Table(
     Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("last_at", BigInteger),
     Column("last_preview", Text),
-    # The roster: how many, the place of the next to join, and a number that changes with it and with
-    # is_frozen.
+    # The roster: how many, the place of the next to join, and a number that is another one after each change
+    # of it or of is_frozen.
     Column("participant_count", Integer, nullable=False, server_default=text("0")),
     Column("next_position", BigInteger, nullable=False, server_default=text("0")),
     Column("roster_version", BigInteger, nullable=False, server_default=text("0")),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import apsw
 import msgspec
 
 from gateway.errors import Conflict, NotFound, no_such_room
 from gateway.records import Message, Role
 from gateway.store import messages
-from gateway.store.connection import row
+from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage
 from gateway.store.rooms import room_frozen
 from gateway.store.rosters import Rosters
@@ -56,21 +55,21 @@ class Target(msgspec.Struct, frozen=True):
         if self.deleted:
             raise Conflict("This message is deleted.", code="message_deleted")
 
-    def changed(self, db: apsw.Cursor, rosters: Rosters) -> ChangedMessage:
+    def changed(self, db: Cursor, rosters: Rosters) -> ChangedMessage:
         """The message as the writer has just left it, for everybody in the room."""
         return ChangedMessage(self._read(db), rosters.get(db, self.room_id, self.roster_version).user_ids)
 
-    def unchanged(self, db: apsw.Cursor) -> ChangedMessage:
+    def unchanged(self, db: Cursor) -> ChangedMessage:
         """The message as it was found, for nobody but who asked."""
         return ChangedMessage(self._read(db), ())
 
-    def _read(self, db: apsw.Cursor) -> Message:
+    def _read(self, db: Cursor) -> Message:
         message = messages.find(db, self.tenant_id, self.room_id, self.message_id)
         assert message is not None  # it was found in this transaction
         return message
 
 
-def find(db: apsw.Cursor, tenant_id: str, room_id: str, message_id: str, *, actor_id: str | None) -> Target:
+def find(db: Cursor, tenant_id: str, room_id: str, message_id: str, *, actor_id: str | None) -> Target:
     """The message, if the actor can see it; ``actor_id`` None is the API key, which sees everything.
 
     Raises:

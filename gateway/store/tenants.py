@@ -6,21 +6,20 @@ import secrets
 from hashlib import sha256
 from typing import Any
 
-import apsw
 import msgspec
 import uuid_utils
 
 from gateway.errors import NotFound
 from gateway.records import Settings, Tenant, iso
 from gateway.store import apps
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import TenantCounts, TenantKeys
 
 _SELECT = "SELECT id, name, signing_secret, webhook_secret, webhook_url, settings, created_at FROM tenants "
 _SETTINGS = msgspec.json.Decoder(Settings)
 
 
-def create(db: apsw.Cursor, name: str, now: int) -> TenantKeys:
+def create(db: Cursor, name: str, now: int) -> TenantKeys:
     """A new tenant with fresh credentials."""
     keys = _new_keys(str(uuid_utils.uuid7()))
     db.execute(
@@ -34,7 +33,7 @@ def create(db: apsw.Cursor, name: str, now: int) -> TenantKeys:
     return keys
 
 
-def rotate_keys(db: apsw.Cursor, tenant_id: str) -> TenantKeys:
+def rotate_keys(db: Cursor, tenant_id: str) -> TenantKeys:
     """New API key and webhook secret, valid at once; session tokens stay good.
 
     Raises:
@@ -49,45 +48,45 @@ def rotate_keys(db: apsw.Cursor, tenant_id: str) -> TenantKeys:
     return keys
 
 
-def rename(db: apsw.Cursor, tenant_id: str, name: str) -> None:
+def rename(db: Cursor, tenant_id: str, name: str) -> None:
     """See ``Store.rename_tenant``."""
     _require(db, tenant_id)
     db.execute("UPDATE tenants SET name = ? WHERE id = ?", (name, tenant_id))
 
 
-def counts(db: apsw.Cursor, tenant_id: str) -> TenantCounts:
+def counts(db: Cursor, tenant_id: str) -> TenantCounts:
     """How much the tenant has; for its operator, as it reads every room."""
     found = row(
         db,
         """
-        SELECT (SELECT count(*) FROM users WHERE tenant_id = ?1), count(*), coalesce(sum(seq), 0)
-        FROM rooms WHERE tenant_id = ?1
+        SELECT (SELECT count(*) FROM users WHERE tenant_id = ?), count(*), cast(coalesce(sum(seq), 0) AS bigint)
+        FROM rooms WHERE tenant_id = ?
         """,
-        (tenant_id,),
+        (tenant_id, tenant_id),
     )
     assert found is not None  # an aggregate has one row
     return TenantCounts(*found)
 
 
-def every(db: apsw.Cursor) -> list[Tenant]:
+def every(db: Cursor) -> list[Tenant]:
     """All tenants, oldest first."""
     return [_record(found) for found in rows(db, _SELECT + "ORDER BY created_at, id")]
 
 
-def find(db: apsw.Cursor, tenant_id: str) -> Tenant | None:
+def find(db: Cursor, tenant_id: str) -> Tenant | None:
     """The tenant of this id."""
     found = row(db, _SELECT + "WHERE id = ?", (tenant_id,))
     return None if found is None else _record(found)
 
 
-def find_by_api_key(db: apsw.Cursor, key_sha256: bytes) -> Tenant | None:
+def find_by_api_key(db: Cursor, key_sha256: bytes) -> Tenant | None:
     """The tenant whose API key has this SHA-256."""
     found = row(db, _SELECT + "WHERE api_key_sha256 = ?", (key_sha256,))
     return None if found is None else _record(found)
 
 
 def update(
-    db: apsw.Cursor,
+    db: Cursor,
     tenant_id: str,
     settings: dict[str, dict[str, Any]],
     webhook_url: str | msgspec.UnsetType | None,
@@ -109,7 +108,7 @@ def update(
     return msgspec.structs.replace(tenant, settings=merged, webhook_url=url)
 
 
-def _require(db: apsw.Cursor, tenant_id: str) -> Tenant:
+def _require(db: Cursor, tenant_id: str) -> Tenant:
     tenant = find(db, tenant_id)
     if tenant is None:
         raise NotFound("There is no such tenant.")

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import apsw
 import msgspec
 
 from gateway.errors import NotFound
 from gateway.records import Person, User, UserPage, iso
 from gateway.store import cursors
-from gateway.store.connection import row, rows
+from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import NewParticipant
 
 # How many users a search reads for one page, some 2 ms: it is the reader's bound, whatever is searched for.
@@ -20,7 +19,7 @@ LOOKED_AT = 2_000
 _METADATA = msgspec.json.Decoder(dict[str, Any] | None)
 
 
-def find(db: apsw.Cursor, tenant_id: str, user_id: str) -> User | None:
+def find(db: Cursor, tenant_id: str, user_id: str) -> User | None:
     """The user of this id."""
     found = row(
         db,
@@ -44,7 +43,7 @@ def find(db: apsw.Cursor, tenant_id: str, user_id: str) -> User | None:
     )
 
 
-def page(db: apsw.Cursor, tenant_id: str, *, text: str, limit: int, cursor: str | None) -> UserPage:
+def page(db: Cursor, tenant_id: str, *, text: str, limit: int, cursor: str | None) -> UserPage:
     """See ``Store.users_page``."""
     after = "" if cursor is None else cursors.user_position(cursor)
     looked_at = rows(
@@ -65,7 +64,7 @@ def page(db: apsw.Cursor, tenant_id: str, *, text: str, limit: int, cursor: str 
 
 
 def upsert(
-    db: apsw.Cursor,
+    db: Cursor,
     tenant_id: str,
     user_id: str,
     *,
@@ -118,7 +117,7 @@ def upsert(
     return msgspec.structs.replace(after, updated_at=iso(now))
 
 
-def ensure(db: apsw.Cursor, tenant_id: str, people: Iterable[NewParticipant], now: int) -> None:
+def ensure(db: Cursor, tenant_id: str, people: Iterable[NewParticipant], now: int) -> None:
     """Create the users among ``people`` that are missing, and rename those whose name is given anew.
 
     A name equal to the id is what backends send for people they do not know: it never replaces a real one.
@@ -128,10 +127,11 @@ def ensure(db: apsw.Cursor, tenant_id: str, people: Iterable[NewParticipant], no
         INSERT INTO users (tenant_id, id, username, app_code, created_at, updated_at)
         VALUES (?, ?, ?, ?, ?, ?)
         ON CONFLICT (tenant_id, id) DO UPDATE SET
-            username = CASE excluded.username WHEN id THEN username ELSE excluded.username END,
-            app_code = coalesce(excluded.app_code, app_code),
+            username = CASE excluded.username WHEN users.id THEN users.username ELSE excluded.username END,
+            app_code = coalesce(excluded.app_code, users.app_code),
             updated_at = excluded.updated_at
-        WHERE excluded.username NOT IN (id, username) OR excluded.app_code <> coalesce(app_code, '')
+        WHERE excluded.username NOT IN (users.id, users.username)
+            OR excluded.app_code <> coalesce(users.app_code, '')
         """,
         [(tenant_id, one.id, one.username or one.id, one.app_code, now, now) for one in people],
     )

@@ -12,7 +12,7 @@ import trio
 
 from gateway.config import StoreSettings
 from gateway.errors import Unavailable
-from gateway.store.engine import SqliteStore, open_store
+from gateway.store.engine import SqlStore, open_store
 
 from .conftest import Clock, Home
 from .test_writer import lock_held_elsewhere
@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
+async def store(path: Path) -> AsyncIterator[SqlStore]:
     async with open_store(path, settings=StoreSettings(synchronous="normal")) as store:
         yield store
 
@@ -45,7 +45,7 @@ async def test_a_store_is_found_again_as_it_was_left(path: Path, clock: Clock) -
     assert [name for name in os.listdir(path.parent) if name != path.name] == []
 
 
-async def test_a_file_that_cannot_be_read_is_said_to_be_unavailable(path: Path, store: SqliteStore) -> None:
+async def test_a_file_that_cannot_be_read_is_said_to_be_unavailable(path: Path, store: SqlStore) -> None:
     await store.create_tenant("Home")
     os.truncate(path.with_name(path.name + "-wal"), 0)
 
@@ -54,7 +54,7 @@ async def test_a_file_that_cannot_be_read_is_said_to_be_unavailable(path: Path, 
 
 
 async def test_while_another_process_holds_the_lock_reads_are_served(
-    path: Path, store: SqliteStore, autojump_clock: trio.abc.Clock
+    path: Path, store: SqlStore, autojump_clock: trio.abc.Clock
 ) -> None:
     assert await store.is_writable()
     with lock_held_elsewhere(path) as release:

@@ -13,9 +13,9 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from gateway.store.connection import connect
 from gateway.store.migrate import MIGRATIONS, head, migrate
 from gateway.store.schema import METADATA
+from gateway.store.sqlite.connection import connect
 
 SQLITE = SQLiteDialect_pysqlite()
 POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]

@@ -14,28 +14,28 @@ from gateway.store.ports import Once, TenantCounts, TenantKeys
 
 
 class AccountOperations(Operations):
-    """``gateway.store.ports.Accounts`` in SQLite."""
+    """``gateway.store.ports.Accounts`` in SQL."""
 
     async def create_tenant(self, name: str) -> TenantKeys:
-        return await self._write(lambda db: tenants.create(db, name, self._clock()))
+        return await self._write(None, lambda db: tenants.create(db, name, self._clock()))
 
     async def rotate_keys(self, tenant_id: str) -> TenantKeys:
-        return await self._write(lambda db: tenants.rotate_keys(db, tenant_id))
+        return await self._write(tenant_id, lambda db: tenants.rotate_keys(db, tenant_id))
 
     async def rename_tenant(self, tenant_id: str, name: str) -> None:
-        await self._write(lambda db: tenants.rename(db, tenant_id, name))
+        await self._write(tenant_id, lambda db: tenants.rename(db, tenant_id, name))
 
     async def tenant_counts(self, tenant_id: str) -> TenantCounts:
-        return self._read(lambda db: tenants.counts(db, tenant_id))
+        return await self._read(lambda db: tenants.counts(db, tenant_id))
 
     async def tenants(self) -> list[Tenant]:
-        return self._read(tenants.every)
+        return await self._read(tenants.every)
 
     async def tenant(self, tenant_id: str) -> Tenant | None:
-        return self._read(lambda db: tenants.find(db, tenant_id))
+        return await self._read(lambda db: tenants.find(db, tenant_id))
 
     async def tenant_by_api_key(self, key_sha256: bytes) -> Tenant | None:
-        return self._read(lambda db: tenants.find_by_api_key(db, key_sha256))
+        return await self._read(lambda db: tenants.find_by_api_key(db, key_sha256))
 
     async def update_tenant(
         self,
@@ -46,15 +46,17 @@ class AccountOperations(Operations):
         then: Callable[[Tenant], None] | None = None,
         once: Once[Tenant] | None = None,
     ) -> Tenant:
-        return await self._write(lambda db: tenants.update(db, tenant_id, settings, webhook_url), then, once)
+        return await self._write(
+            tenant_id, lambda db: tenants.update(db, tenant_id, settings, webhook_url), then, once
+        )
 
     async def user(self, tenant_id: str, user_id: str) -> User | None:
-        return self._read(lambda db: users.find(db, tenant_id, user_id))
+        return await self._read(lambda db: users.find(db, tenant_id, user_id))
 
     async def users_page(
         self, tenant_id: str, *, text: str = "", limit: int = 50, cursor: str | None = None
     ) -> UserPage:
-        return self._read(lambda db: users.page(db, tenant_id, text=text, limit=limit, cursor=cursor))
+        return await self._read(lambda db: users.page(db, tenant_id, text=text, limit=limit, cursor=cursor))
 
     async def upsert_user(
         self,
@@ -69,6 +71,7 @@ class AccountOperations(Operations):
         once: Once[User] | None = None,
     ) -> User:
         return await self._write(
+            tenant_id,
             lambda db: users.upsert(
                 db,
                 tenant_id,

@@ -2,64 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
-import apsw
-
-from gateway.errors import Unavailable
 from gateway.store import idempotency
-from gateway.store.connection import FAULTS
+from gateway.store.connection import Cursor
 from gateway.store.ports import Once
 from gateway.store.rosters import Rosters
-from gateway.store.writer import Writer
 
 T = TypeVar("T")
 
 
-class Operations:
-    """Base of the parts: one connection that reads, the writer, and what is remembered of rosters.
+class Database(Protocol):
+    """Where operations run: one SQLite file, or PostgreSQL.
 
-    Args:
-        clock: milliseconds since the epoch.
+    Raises (any method): ``Unavailable`` when the database is away or has too much to do.
     """
 
-    def __init__(
-        self,
-        *,
-        reader: apsw.Connection,
-        writer: Writer,
-        rosters: Rosters,
-        clock: Callable[[], int],
-    ) -> None:
-        self._reader = reader.cursor()
-        self._writer = writer
+    def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]: ...
+    def write(
+        self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
+    ) -> Awaitable[T]: ...
+
+    def statistics(self) -> dict[str, float]: ...
+
+
+class Operations:
+    """Base of the parts: the database, and what is remembered of rosters.
+
+    Args:
+        clock: milliseconds since the epoch; also called in other threads.
+    """
+
+    def __init__(self, *, database: Database, rosters: Rosters, clock: Callable[[], int]) -> None:
+        self._database = database
         self._rosters = rosters
         self._clock = clock
 
-    async def _write(
+    def _write(
         self,
-        job: Callable[[apsw.Cursor], T],
+        tenant_id: str | None,
+        job: Callable[[Cursor], T],
         then: Callable[[T], None] | None = None,
         once: Once[T] | None = None,
-    ) -> T:
+    ) -> Awaitable[T]:
+        """Run ``job``, with no other job of this tenant between its statements, on any node.
+
+        Args:
+            tenant_id: whose rows it reads and changes; None when it is nobody's who is there already.
+            then, once: see ``gateway.store.ports``.
+        """
         if once is None:
-            return await self._writer.write(job, then)
+            return self._database.write(tenant_id, job, then)
         guarded = once
-        return await self._writer.write(
-            lambda db: idempotency.run_once(db, job, guarded, self._clock()), then
+        return self._database.write(
+            tenant_id, lambda db: idempotency.run_once(db, job, guarded, self._clock()), then
         )
 
-    def _read(self, query: Callable[[apsw.Cursor], T], *, together: bool = False) -> T:
+    def _read(self, query: Callable[[Cursor], T], *, together: bool = False) -> Awaitable[T]:
         """Run ``query``; several statements ``together`` see one state, as commits may come between any two."""
-        db = self._reader
-        try:
-            if not together:
-                return query(db)
-            db.execute("BEGIN")
-            try:
-                return query(db)
-            finally:
-                db.execute("COMMIT")
-        except FAULTS as error:
-            raise Unavailable("The store cannot read now.") from error
+        return self._database.read(query, together=together)

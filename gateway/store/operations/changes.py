@@ -10,7 +10,7 @@ from gateway.store.ports import ChangedMessage, MessageEdit, Once
 
 
 class ChangeOperations(Operations):
-    """``gateway.store.ports.Changes`` in SQLite."""
+    """``gateway.store.ports.Changes`` in SQL."""
 
     async def edit_message(
         self,
@@ -19,7 +19,9 @@ class ChangeOperations(Operations):
         then: Callable[[ChangedMessage], None] | None = None,
         once: Once[ChangedMessage] | None = None,
     ) -> ChangedMessage:
-        return await self._write(lambda db: edits.edit(db, self._rosters, edit, self._clock()), then, once)
+        return await self._write(
+            edit.tenant_id, lambda db: edits.edit(db, self._rosters, edit, self._clock()), then, once
+        )
 
     async def delete_message(
         self,
@@ -33,6 +35,7 @@ class ChangeOperations(Operations):
         once: Once[ChangedMessage] | None = None,
     ) -> ChangedMessage:
         return await self._write(
+            tenant_id,
             lambda db: deletions.delete(
                 db,
                 self._rosters,
@@ -60,6 +63,7 @@ class ChangeOperations(Operations):
         once: Once[ChangedMessage] | None = None,
     ) -> ChangedMessage:
         return await self._write(
+            tenant_id,
             lambda db: edits.toggle_reaction(
                 db,
                 self._rosters,
@@ -86,6 +90,7 @@ class ChangeOperations(Operations):
         once: Once[ChangedMessage] | None = None,
     ) -> ChangedMessage:
         return await self._write(
+            tenant_id,
             lambda db: edits.pin(
                 db,
                 self._rosters,
@@ -112,6 +117,7 @@ class ChangeOperations(Operations):
         once: Once[ChangedMessage] | None = None,
     ) -> ChangedMessage:
         return await self._write(
+            tenant_id,
             lambda db: edits.unpin(
                 db, self._rosters, tenant_id, room_id, message_id, user_id=user_id, by_server=by_server
             ),

@@ -11,7 +11,7 @@ from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
 
 
 class MessageOperations(Operations):
-    """``gateway.store.ports.Messages`` in SQLite."""
+    """``gateway.store.ports.Messages`` in SQL."""
 
     async def send_message(
         self,
@@ -21,7 +21,7 @@ class MessageOperations(Operations):
         once: Once[Sent] | None = None,
     ) -> Sent:
         return await self._write(
-            lambda db: messages.send(db, self._rosters, draft, self._clock()), then, once
+            draft.tenant_id, lambda db: messages.send(db, self._rosters, draft, self._clock()), then, once
         )
 
     async def forward_message(
@@ -32,7 +32,10 @@ class MessageOperations(Operations):
         once: Once[Forwarded] | None = None,
     ) -> Forwarded:
         return await self._write(
-            lambda db: forwarding.forward(db, self._rosters, draft, self._clock()), then, once
+            draft.tenant_id,
+            lambda db: forwarding.forward(db, self._rosters, draft, self._clock()),
+            then,
+            once,
         )
 
     async def messages_page(
@@ -44,7 +47,7 @@ class MessageOperations(Operations):
         limit: int = 50,
         cursor: str | None = None,
     ) -> MessagePage:
-        return self._read(
+        return await self._read(
             lambda db: histories.page(
                 db, tenant_id, room_id, viewer_id=viewer_id, limit=limit, cursor=cursor
             ),
@@ -52,7 +55,7 @@ class MessageOperations(Operations):
         )
 
     async def pinned_messages(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:
-        return self._read(
+        return await self._read(
             lambda db: histories.pinned(db, tenant_id, room_id, viewer_id=viewer_id), together=True
         )
 
@@ -66,7 +69,7 @@ class MessageOperations(Operations):
         limit: int = 50,
         cursor: str | None = None,
     ) -> ReplyPage:
-        return self._read(
+        return await self._read(
             lambda db: histories.replies(
                 db, tenant_id, room_id, message_id, viewer_id=viewer_id, limit=limit, cursor=cursor
             ),
@@ -74,7 +77,7 @@ class MessageOperations(Operations):
         )
 
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
-        return self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
+        return await self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
 
     async def mark_read(
         self,
@@ -87,6 +90,7 @@ class MessageOperations(Operations):
         once: Once[MarkedRead] | None = None,
     ) -> MarkedRead:
         return await self._write(
+            tenant_id,
             lambda db: receipts.mark_read(
                 db, self._rosters, tenant_id, room_id, user_id, message_id=message_id, now=self._clock()
             ),
@@ -104,6 +108,7 @@ class MessageOperations(Operations):
         once: Once[DeliveryMark] | None = None,
     ) -> DeliveryMark:
         return await self._write(
+            tenant_id,
             lambda db: deliveries.mark_delivered(
                 db, tenant_id, room_id, user_id, message_id=message_id, now=self._clock()
             ),

@@ -11,7 +11,7 @@ from gateway.store.ports import NewParticipant, Once, RosterChange
 
 
 class ParticipantOperations(Operations):
-    """``gateway.store.ports.Participants`` in SQLite."""
+    """``gateway.store.ports.Participants`` in SQL."""
 
     async def add_participant(
         self,
@@ -26,6 +26,7 @@ class ParticipantOperations(Operations):
         once: Once[RosterChange] | None = None,
     ) -> RosterChange:
         return await self._write(
+            tenant_id,
             lambda db: participants.add(
                 db,
                 self._rosters,
@@ -53,6 +54,7 @@ class ParticipantOperations(Operations):
         once: Once[RosterChange] | None = None,
     ) -> RosterChange:
         return await self._write(
+            tenant_id,
             lambda db: participants.remove(
                 db,
                 self._rosters,
@@ -79,6 +81,7 @@ class ParticipantOperations(Operations):
         once: Once[RoomDetail] | None = None,
     ) -> RoomDetail:
         return await self._write(
+            tenant_id,
             lambda db: participants.change_role(db, tenant_id, room_id, user_id, role, actor_id=actor_id),
             then,
             once,
@@ -94,6 +97,7 @@ class ParticipantOperations(Operations):
         once: Once[RosterChange | None] | None = None,
     ) -> RosterChange | None:
         return await self._write(
+            tenant_id,
             lambda db: clearing.delete_room_for(
                 db, self._rosters, tenant_id, room_id, user_id, now=self._clock()
             ),
@@ -111,5 +115,8 @@ class ParticipantOperations(Operations):
         once: Once[str] | None = None,
     ) -> str:
         return await self._write(
-            lambda db: clearing.clear_history(db, tenant_id, room_id, user_id, now=self._clock()), then, once
+            tenant_id,
+            lambda db: clearing.clear_history(db, tenant_id, room_id, user_id, now=self._clock()),
+            then,
+            once,
         )

@@ -9,13 +9,13 @@ from gateway.store.ports import AppChange, Once
 
 
 class PushOperations(Operations):
-    """``gateway.store.ports.Push`` in SQLite."""
+    """``gateway.store.ports.Push`` in SQL."""
 
     async def apps(self, tenant_id: str) -> list[TenantApp]:
-        return self._read(lambda db: apps.every(db, tenant_id))
+        return await self._read(lambda db: apps.every(db, tenant_id))
 
     async def app(self, tenant_id: str, app_code: str) -> TenantApp | None:
-        return self._read(lambda db: apps.find(db, tenant_id, app_code))
+        return await self._read(lambda db: apps.find(db, tenant_id, app_code))
 
     async def create_app(
         self,
@@ -27,18 +27,22 @@ class PushOperations(Operations):
         once: Once[TenantApp] | None = None,
     ) -> TenantApp:
         return await self._write(
-            lambda db: apps.create(db, tenant_id, app_code, name, settings, self._clock()), once=once
+            tenant_id,
+            lambda db: apps.create(db, tenant_id, app_code, name, settings, self._clock()),
+            once=once,
         )
 
     async def change_app(
         self, tenant_id: str, app_code: str, change: AppChange, *, once: Once[TenantApp] | None = None
     ) -> TenantApp:
         return await self._write(
-            lambda db: apps.change(db, tenant_id, app_code, change, self._clock()), once=once
+            tenant_id, lambda db: apps.change(db, tenant_id, app_code, change, self._clock()), once=once
         )
 
     async def delete_app(self, tenant_id: str, app_code: str, *, once: Once[int] | None = None) -> int:
-        return await self._write(lambda db: apps.delete(db, tenant_id, app_code, self._clock()), once=once)
+        return await self._write(
+            tenant_id, lambda db: apps.delete(db, tenant_id, app_code, self._clock()), once=once
+        )
 
     async def register_device(
         self,
@@ -51,6 +55,7 @@ class PushOperations(Operations):
         once: Once[Device] | None = None,
     ) -> Device:
         return await self._write(
+            tenant_id,
             lambda db: devices.register(
                 db,
                 tenant_id,
@@ -66,7 +71,9 @@ class PushOperations(Operations):
     async def forget_device(
         self, tenant_id: str, user_id: str, token: str, *, once: Once[bool] | None = None
     ) -> bool:
-        return await self._write(lambda db: devices.forget(db, tenant_id, user_id, token), once=once)
+        return await self._write(
+            tenant_id, lambda db: devices.forget(db, tenant_id, user_id, token), once=once
+        )
 
     async def devices(self, tenant_id: str, user_id: str) -> list[Device]:
-        return self._read(lambda db: devices.every(db, tenant_id, user_id))
+        return await self._read(lambda db: devices.every(db, tenant_id, user_id))

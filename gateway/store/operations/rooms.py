@@ -11,7 +11,7 @@ from gateway.store.ports import CreatedRoom, Once, RoomChange, RoomDraft
 
 
 class RoomOperations(Operations):
-    """``gateway.store.ports.Rooms`` in SQLite."""
+    """``gateway.store.ports.Rooms`` in SQL."""
 
     async def rooms_page(
         self,
@@ -24,7 +24,7 @@ class RoomOperations(Operations):
         limit: int = 50,
         cursor: str | None = None,
     ) -> RoomPage:
-        return self._read(
+        return await self._read(
             lambda db: rooms.page(
                 db,
                 tenant_id,
@@ -38,13 +38,13 @@ class RoomOperations(Operations):
         )
 
     async def room(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> RoomDetail | None:
-        return self._read(lambda db: rooms.find(db, tenant_id, room_id, viewer_id), together=True)
+        return await self._read(lambda db: rooms.find(db, tenant_id, room_id, viewer_id), together=True)
 
     async def roster(self, tenant_id: str, room_id: str) -> Roster | None:
-        return self._read(lambda db: rosters.find(db, self._rosters, tenant_id, room_id), together=True)
+        return await self._read(lambda db: rosters.find(db, self._rosters, tenant_id, room_id), together=True)
 
     async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]:
-        return self._read(lambda db: rosters.contacts(db, tenant_id, user_id, max_room))
+        return await self._read(lambda db: rosters.contacts(db, tenant_id, user_id, max_room))
 
     async def create_room(
         self,
@@ -53,7 +53,9 @@ class RoomOperations(Operations):
         then: Callable[[CreatedRoom], None] | None = None,
         once: Once[CreatedRoom] | None = None,
     ) -> CreatedRoom:
-        return await self._write(lambda db: rooms.create(db, draft, self._clock()), then, once)
+        return await self._write(
+            draft.tenant_id, lambda db: rooms.create(db, draft, self._clock()), then, once
+        )
 
     async def change_room(
         self,
@@ -66,5 +68,5 @@ class RoomOperations(Operations):
         once: Once[RoomDetail] | None = None,
     ) -> RoomDetail:
         return await self._write(
-            lambda db: rooms.change(db, tenant_id, room_id, change, actor_id), then, once
+            tenant_id, lambda db: rooms.change(db, tenant_id, room_id, change, actor_id), then, once
         )

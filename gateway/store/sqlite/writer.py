@@ -39,9 +39,9 @@ import structlog
 import trio
 
 from gateway.errors import GatewayError, Unavailable
-from gateway.store.committer import Committer
-from gateway.store.connection import FAULTS
 from gateway.store.ports import Replayed
+from gateway.store.sqlite.committer import Committer
+from gateway.store.sqlite.connection import FAULTS
 
 T = TypeVar("T")
 
@@ -86,8 +86,6 @@ class Writer:
     Args:
         waiting_limit: how many writes may queue; over it they are refused at once, since a queue that long is
             already seconds behind.
-        rolled_back: called on the loop whenever changes that jobs have seen were undone, to drop what was
-            remembered of them.
         checkpoint_pages: after how many pages the WAL is copied into the database, and starts over.
         lock_wait_ms: how long another process may hold the write lock before writers are turned away.
     """
@@ -97,14 +95,12 @@ class Writer:
         db: apsw.Connection,
         *,
         waiting_limit: int,
-        rolled_back: Callable[[], None],
         checkpoint_pages: int,
         lock_wait_ms: int,
     ) -> None:
         self._db = db
         self._cursor = db.cursor()
         self._waiting_limit = waiting_limit
-        self._rolled_back = rolled_back
         self._checkpoint_pages = checkpoint_pages
         self._committer = Committer(db, lock_wait_ms=lock_wait_ms)
         self._waiting: deque[_Write] = deque()
@@ -236,7 +232,6 @@ class Writer:
 
     def _roll_back(self) -> None:
         self._rollbacks += 1
-        self._rolled_back()
         if self._db.in_transaction:  # some errors end the transaction by themselves
             self._cursor.execute("ROLLBACK")
 
@@ -300,7 +295,6 @@ async def open_writer(
     db: apsw.Connection,
     *,
     waiting_limit: int,
-    rolled_back: Callable[[], None],
     checkpoint_pages: int = CHECKPOINT_PAGES,
     lock_wait_ms: int = LOCK_WAIT_MS,
 ) -> AsyncIterator[Writer]:
@@ -311,7 +305,6 @@ async def open_writer(
     writer = Writer(
         db,
         waiting_limit=waiting_limit,
-        rolled_back=rolled_back,
         checkpoint_pages=checkpoint_pages,
         lock_wait_ms=lock_wait_ms,
     )
