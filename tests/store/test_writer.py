@@ -16,6 +16,7 @@ import trio
 import trio.testing
 
 from gateway.errors import Conflict, Unavailable
+from gateway.store.connection import Cursor
 from gateway.store.sqlite.connection import connect
 from gateway.store.sqlite.writer import GROUP_S, Writer, open_writer
 
@@ -46,8 +47,8 @@ class Bench:
         return self.path.with_name(self.path.name + "-wal").stat().st_size
 
 
-def note(text: str) -> Callable[[apsw.Cursor], str]:
-    def job(db: apsw.Cursor) -> str:
+def note(text: str) -> Callable[[Cursor], str]:
+    def job(db: Cursor) -> str:
         db.execute("INSERT INTO notes VALUES (?)", (text,))
         return text
 
@@ -84,13 +85,13 @@ class Outcomes:
         self.results: dict[str, object] = {}
         self.announced: list[object] = []
 
-    async def write(self, name: str, job: Callable[[apsw.Cursor], object]) -> None:
+    async def write(self, name: str, job: Callable[[Cursor], object]) -> None:
         try:
             self.results[name] = await self._bench.writer.write(job, self.announced.append)
         except Exception as error:
             self.results[name] = error
 
-    async def all(self, jobs: dict[str, Callable[[apsw.Cursor], object]]) -> None:
+    async def all(self, jobs: dict[str, Callable[[Cursor], object]]) -> None:
         async with trio.open_nursery() as nursery:
             for name, job in jobs.items():
                 nursery.start_soon(self.write, name, job)
@@ -114,8 +115,8 @@ async def test_writes_that_are_asked_for_together_share_a_commit(bench: Bench, o
 
 
 async def test_a_group_ends_when_it_has_held_the_loop_for_long(bench: Bench, outcomes: Outcomes) -> None:
-    def slow(text: str) -> Callable[[apsw.Cursor], str]:
-        def job(db: apsw.Cursor) -> str:
+    def slow(text: str) -> Callable[[Cursor], str]:
+        def job(db: Cursor) -> str:
             ends = perf_counter() + GROUP_S
             while perf_counter() < ends:
                 pass
@@ -132,7 +133,7 @@ async def test_a_group_ends_when_it_has_held_the_loop_for_long(bench: Bench, out
 async def test_a_refusal_reaches_its_own_writer_and_disturbs_nobody(bench: Bench, outcomes: Outcomes) -> None:
     refusal = Conflict("no")
 
-    def refuse(_: apsw.Cursor) -> None:
+    def refuse(_: Cursor) -> None:
         raise refusal
 
     await outcomes.all({"a": note("a"), "refused": refuse, "b": note("b")})
@@ -145,7 +146,7 @@ async def test_a_refusal_reaches_its_own_writer_and_disturbs_nobody(bench: Bench
 async def test_a_refusal_that_had_already_written_leaves_nothing_behind(
     bench: Bench, outcomes: Outcomes
 ) -> None:
-    def refuse_late(db: apsw.Cursor) -> None:
+    def refuse_late(db: Cursor) -> None:
         note("half")(db)
         raise Conflict("no")
 
@@ -157,7 +158,7 @@ async def test_a_refusal_that_had_already_written_leaves_nothing_behind(
 
 
 async def test_a_bug_in_one_job_fails_that_job_alone(bench: Bench, outcomes: Outcomes) -> None:
-    def fail(db: apsw.Cursor) -> None:
+    def fail(db: Cursor) -> None:
         note("half")(db)
         raise ZeroDivisionError
 
@@ -182,7 +183,7 @@ async def test_what_changes_nothing_costs_no_commit(bench: Bench) -> None:
 async def test_when_a_commit_fails_the_whole_group_is_told_and_nothing_is_announced(
     bench: Bench, outcomes: Outcomes
 ) -> None:
-    def orphan(db: apsw.Cursor) -> None:
+    def orphan(db: Cursor) -> None:
         db.execute("INSERT INTO children VALUES (1)")  # the constraint is looked at by COMMIT
 
     await outcomes.all({"a": note("a"), "orphan": orphan, "b": note("b")})
@@ -285,7 +286,7 @@ async def test_a_full_queue_refuses_at_once_and_keeps_what_it_has(tmp_path: Path
 async def test_closing_finishes_what_is_queued_and_takes_nothing_more(tmp_path: Path) -> None:
     writing = trio.Event()
 
-    def signal_and_note(db: apsw.Cursor) -> str:
+    def signal_and_note(db: Cursor) -> str:
         writing.set()
         return note("a")(db)
 
@@ -308,7 +309,7 @@ async def test_closing_is_not_cut_short_by_a_cancellation(tmp_path: Path) -> Non
         async with open_bench(tmp_path) as bench:
             announced: list[str] = []
 
-            def cancel_and_note(db: apsw.Cursor) -> str:
+            def cancel_and_note(db: Cursor) -> str:
                 scope.cancel()
                 return note("a")(db)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable
 from time import perf_counter
 
 import apsw
 import structlog
-import trio
+
+from gateway.store.courier import Courier
 
 
 class Committer:
@@ -25,56 +24,42 @@ class Committer:
         self._db = db
         self._cursor = db.cursor()
         self._lock_wait_ms = lock_wait_ms
-        self._token = trio.lowlevel.current_trio_token()
         self._log = structlog.get_logger(__name__)
-        # Unbounded, and never holds more than one entry: the next is put when the last has reported.
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        # A daemon, so that a disk that never answers does not keep the process from ending.
-        self._thread = threading.Thread(target=self._serve, name="store committer", daemon=True)
-        self._thread.start()
+        self._courier = Courier("store committer")
 
-    def commit(self, done: Callable[[apsw.Error | None, float], None]) -> None:
+    def commit(self, done: Callable[[tuple[apsw.Error | None, float]], None]) -> None:
         """Commit; report what went wrong, if anything, and how many seconds it took."""
-
-        def work() -> None:
-            started = perf_counter()
-            error = self._attempt("COMMIT")
-            self._report(done, error, perf_counter() - started)
-
-        self._work.put(work)
+        self._courier.run(self._commit, done)
 
     def begin(self, done: Callable[[apsw.Error | None], None]) -> None:
         """Begin a transaction that writes, when others let us."""
+        self._courier.run(self._begin, done)
 
-        def work() -> None:
-            self._db.set_busy_timeout(self._lock_wait_ms)
-            error = self._attempt("BEGIN IMMEDIATE")
-            self._db.set_busy_timeout(0)  # on the loop nothing may wait
-            self._report(done, error)
-
-        self._work.put(work)
-
-    def checkpoint(self, done: Callable[[], None]) -> None:
+    def checkpoint(self, done: Callable[[None], None]) -> None:
         """Copy the WAL into the database, as far as no reader of an older snapshot holds it back."""
-
-        def work() -> None:
-            try:
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            except apsw.Error as error:
-                # The WAL holds everything; the next checkpoint tries again.
-                self._log.warning("a checkpoint failed", error=repr(error))
-            self._report(done)
-
-        self._work.put(work)
+        self._courier.run(self._checkpoint, done)
 
     def close(self) -> None:
         """End the thread, which must have reported."""
-        self._work.put(None)
-        self._thread.join()
+        self._courier.close()
 
-    def _serve(self) -> None:
-        while (work := self._work.get()) is not None:
-            work()
+    def _commit(self) -> tuple[apsw.Error | None, float]:
+        started = perf_counter()
+        error = self._attempt("COMMIT")
+        return error, perf_counter() - started
+
+    def _begin(self) -> apsw.Error | None:
+        self._db.set_busy_timeout(self._lock_wait_ms)
+        error = self._attempt("BEGIN IMMEDIATE")
+        self._db.set_busy_timeout(0)  # on the loop nothing may wait
+        return error
+
+    def _checkpoint(self) -> None:
+        try:
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            # The WAL holds everything; the next checkpoint tries again.
+            self._log.warning("a checkpoint failed", error=repr(error))
 
     def _attempt(self, statement: str) -> apsw.Error | None:
         try:
@@ -82,9 +67,3 @@ class Committer:
         except apsw.Error as error:
             return error
         return None
-
-    def _report(self, done: Callable[..., None], *values: object) -> None:
-        try:
-            self._token.run_sync_soon(done, *values)
-        except trio.RunFinishedError:
-            return  # the loop ended without closing the store: nobody is left to be told

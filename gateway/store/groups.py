@@ -1,0 +1,220 @@
+"""Group commit: everything that changes the database is a job, and jobs share transactions.
+
+A *job* is a sync function of a cursor. What is asked for while one group is being committed is the next group;
+it waits for one tick, so that all who can ask now are in it.
+
+What a failure does:
+
+- A job that refuses (a ``GatewayError``) before it changed anything is told so; the group goes on without it.
+- A job that raises anything else, or refuses after a change, may have left half of itself behind: the group
+  is rolled back, and each of its jobs runs again in a transaction of its own. Only the culprit fails.
+- A COMMIT that fails was nobody's fault: everyone in the group is told ``Unavailable``, and nothing is
+  announced.
+
+Jobs must therefore bear being run twice: they read the database and their arguments, and keep nothing
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+import trio
+
+from gateway.errors import Unavailable
+from gateway.store.connection import Cursor
+
+T = TypeVar("T")
+
+# How long closing waits for what is queued.
+DRAIN_S = 30.0
+
+
+class Write:
+    """One job and who waits for it.
+
+    Attributes:
+        tenant_id: whose rows it touches, if anybody's.
+        alone: it is not to share its transaction, since the group it was in was rolled back.
+        task: the one parked on it; None before that, and for good once it was cancelled.
+    """
+
+    __slots__ = ("alone", "done", "error", "job", "result", "task", "tenant_id", "then")
+
+    def __init__(
+        self, tenant_id: str | None, job: Callable[[Cursor], Any], then: Callable[[Any], None] | None
+    ) -> None:
+        self.tenant_id = tenant_id
+        self.job = job
+        self.then = then
+        self.alone = False
+        self.done = False
+        self.result: Any = None
+        self.error: Exception | None = None
+        self.task: trio.lowlevel.Task | None = None
+
+    def abandon(self, _: object) -> trio.lowlevel.Abort:
+        """The task was cancelled. The write still happens and is still announced."""
+        self.task = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+class GroupWriter:
+    """The queue of writes and what becomes of them; how a group is run is for the two kinds of it to say.
+
+    Args:
+        waiting_limit: how many writes may queue; over it they are refused at once, since a queue that long is
+            already seconds behind.
+        faults: what the database raises through no fault of a job.
+    """
+
+    def __init__(self, *, waiting_limit: int, faults: tuple[type[Exception], ...]) -> None:
+        self._waiting: deque[Write] = deque()
+        self._group: list[Write] = []
+        self._waiting_limit = waiting_limit
+        self._faults = faults
+        self._busy = False
+        self._closing = False
+        self._idle = trio.Event()
+        self._token = trio.lowlevel.current_trio_token()
+        self._commits = self._writes = self._rollbacks = 0
+        self._commit_s = 0.0
+        self._log = structlog.get_logger(__name__)
+
+    async def write(
+        self,
+        job: Callable[[Cursor], T],
+        then: Callable[[T], None] | None = None,
+        *,
+        tenant_id: str | None = None,
+    ) -> T:
+        """Run ``job`` in the next group; returns its result once that is durable.
+
+        Cancelled while it waits, the write still happens and ``then`` is still called.
+
+        Raises:
+            Unavailable: too many writes are waiting, the store is closing, or the commit failed; nothing was
+                written, as far as can be known.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if self._closing:
+            raise Unavailable("The gateway is shutting down.")
+        if len(self._waiting) >= self._waiting_limit:
+            raise Unavailable("Too many writes are waiting.")
+        write = Write(tenant_id, job, then)
+        self._waiting.append(write)
+        if not self._busy:
+            self._busy = True
+            # One tick, so that all who can run now are one group. Shielded, since the others rely on it.
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            self._next_group()
+        if not write.done:
+            write.task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(write.abandon)
+        if write.error is not None:
+            raise write.error
+        result: T = write.result
+        return result
+
+    def statistics(self) -> dict[str, float]:
+        """Writes waiting now, and what happened since the start; ``commit_s`` is the disk's share."""
+        return {
+            "writes_waiting": len(self._waiting),
+            "writes": self._writes,
+            "commits": self._commits,
+            "writes_per_commit": self._writes / self._commits if self._commits else 0.0,
+            "commit_s": self._commit_s,
+            "rollbacks": self._rollbacks,
+        }
+
+    async def close(self) -> None:
+        """Refuse new writes and wait for the queued ones, as long as the disk does not take forever."""
+        self._closing = True
+        with trio.move_on_after(DRAIN_S, shield=True):
+            while self._busy:
+                await self._idle.wait()
+            self._end()
+        if self._busy:
+            self._log.error("the store did not finish its writes", waiting=len(self._waiting))
+
+    def _begin(self) -> None:
+        """Run a group of what waits, of which there is some, and call what tells its writers."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Nothing waits any more, and nothing will."""
+        raise NotImplementedError
+
+    # Half a group would be left behind by a Ctrl-C in the middle.
+    @trio.lowlevel.enable_ki_protection
+    def _next_group(self) -> None:
+        """Begin with what waits; without any, be idle."""
+        if self._waiting:
+            self._begin()
+            return
+        self._busy = False
+        if self._closing:
+            self._idle.set()
+
+    def _go_on(self) -> None:
+        """See to the queue, after letting others have the loop when there is one."""
+        if self._waiting:
+            self._token.run_sync_soon(self._next_group)
+        else:
+            self._next_group()
+
+    def _committed(self, seconds: float) -> None:
+        """The group is durable."""
+        self._commits += 1
+        self._writes += len(self._group)
+        self._commit_s += seconds
+        self._deliver()
+
+    def _undone(self, error: Exception) -> None:
+        """``error``, raised by its last write, spoilt the group, which was rolled back; the others get another
+        turn.
+        """
+        self._rollbacks += 1
+        if len(self._group) > 1:
+            for write in reversed(self._group):
+                write.alone = True
+                write.error = None
+                self._waiting.appendleft(write)
+            self._group = []
+        elif isinstance(error, self._faults):
+            self._refuse(error)
+        else:
+            self._group[0].error = error
+            self._deliver()
+
+    def _refuse(self, error: Exception) -> None:
+        """Tell everyone in the group that it came to nothing, through no fault of theirs."""
+        self._log.error("writes failed", error=repr(error), writes=len(self._group))
+        for write in self._group:
+            write.error = Unavailable("The store cannot write now.")
+            write.error.__cause__ = error
+        self._deliver()
+
+    def _turn_away(self, error: Exception) -> None:
+        """There is no transaction to be had: refuse everyone who waits."""
+        self._group += self._waiting
+        self._waiting.clear()
+        self._refuse(error)
+        self._go_on()
+
+    def _deliver(self) -> None:
+        """Announce the group in commit order, and wake who waits."""
+        group, self._group = self._group, []
+        for write in group:
+            write.done = True
+            if write.error is None and write.then is not None:
+                try:
+                    write.then(write.result)
+                except Exception:
+                    # The write is durable, and the writes after it must be announced as well.
+                    self._log.exception("announcing a write failed")
+            if write.task is not None:
+                trio.lowlevel.reschedule(write.task)
