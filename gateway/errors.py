@@ -75,6 +75,12 @@ class TooLarge(GatewayError):
     code = "too_large"
 
 
+class UnsupportedMediaType(GatewayError):
+    """The tenant does not take files of this type."""
+
+    code = "unsupported_media_type"
+
+
 class RateLimited(GatewayError):
     """Too many requests of this kind; try again after ``retry_after_s`` seconds."""
 

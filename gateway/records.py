@@ -198,6 +198,36 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
     forwarded_from_sender_id: str | None = None
 
 
+class Upload(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a user sends for use in messages (contract 3.9).
+
+    Attributes:
+        blob: where its bytes lie in the blob storage; None until they have come.
+        status: what is removed is forgotten as soon as its bytes are.
+        created_at, expires_at: milliseconds since the epoch; the bytes may come until ``expires_at``.
+    """
+
+    id: str
+    tenant_id: str
+    owner_id: str
+    room_id: str | None
+    filename: str
+    media_type: str
+    size_bytes: int
+    status: Literal["pending", "completed", "removed"]
+    blob: str | None
+    created_at: int
+    expires_at: int
+
+
+class Storage(msgspec.Struct, frozen=True, rename="camel"):
+    """What a tenant's files take (contract endpoint 8); ``pending`` is promised and has not been completed."""
+
+    bytes_used: int
+    file_count: int
+    pending_bytes: int
+
+
 class Roster(msgspec.Struct, frozen=True):
     """Who is in a room now, and whether it takes messages: what authorisation and fan-out ask.
 

@@ -18,6 +18,7 @@ from gateway.errors import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    UnsupportedMediaType,
 )
 from gateway.wire.http import Response
 
@@ -30,6 +31,7 @@ STATUS: Final[dict[type[GatewayError], int]] = {
     MethodNotAllowed: 405,
     Conflict: 409,
     TooLarge: 413,
+    UnsupportedMediaType: 415,
     RateLimited: 429,
     Unavailable: 503,
     GatewayError: 500,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.errors import Forbidden
-from gateway.store import targets
+from gateway.store import attachments, targets
 from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage
 from gateway.store.rosters import Rosters
@@ -34,6 +34,7 @@ def delete(
         """,
         (now, placeholder is None, placeholder, message_id),
     )
+    attachments.detach(db, message_id, now)
     # For the sender it did not count before either.
     db.execute(
         "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND read_seq < ? AND user_id <> ?",

@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.errors import Conflict, Forbidden
 from gateway.records import SERVER_MADE, Reaction
-from gateway.store import targets
+from gateway.store import attachments, targets
 from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage, MessageEdit
 from gateway.store.rosters import Rosters
@@ -36,10 +36,15 @@ def edit(db: Cursor, rosters: Rosters, edit: MessageEdit, now: int) -> ChangedMe
             raise Forbidden("A message that the server made cannot be edited.", code="server_made")
         target.require_thawed()
     target.require_kept()
+    attachments.require_usable(
+        db, edit.tenant_id, edit.upload_ids, user_id=edit.actor_id, message_id=edit.message_id
+    )
     db.execute(
         "UPDATE messages SET parts = ?, preview_text = ?, edited_at = ? WHERE id = ?",
         (edit.parts.decode(), edit.preview_text, now, edit.message_id),
     )
+    attachments.detach(db, edit.message_id, now)
+    attachments.attach(db, edit.room_id, edit.message_id, edit.upload_ids)
     if target.is_last:
         db.execute("UPDATE rooms SET last_preview = ? WHERE id = ?", (edit.preview_text, edit.room_id))
     return target.changed(db, rosters)

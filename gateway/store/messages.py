@@ -9,6 +9,7 @@ import uuid_utils
 
 from gateway.errors import InvalidRequest, no_such_room
 from gateway.records import Message, ParentMessage, Reaction, Sent, iso
+from gateway.store import attachments
 from gateway.store.connection import Cursor, row
 from gateway.store.ports import MessageDraft
 from gateway.store.rooms import room_frozen
@@ -34,6 +35,9 @@ def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
             return repeat
         raise room_frozen()
     parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
+    if draft.upload_ids:
+        user_id = None if draft.by_server else draft.sender_id
+        attachments.require_usable(db, draft.tenant_id, draft.upload_ids, user_id=user_id)
     message = append(db, draft, newest=newest, activity_at=activity_at, parent=parent, now=now)
     if message is None:
         repeat = _stored(db, draft)
@@ -82,6 +86,10 @@ def append(
     )
     if db.connection.changes() == 0:
         return None
+    if draft.upload_ids:
+        attachments.attach(db, draft.room_id, message_id, draft.upload_ids)
+    if draft.forwarded_from_id is not None:
+        attachments.carry_over(db, draft.forwarded_from_id, draft.room_id, message_id)
     db.execute(
         "UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ? WHERE id = ?",
         (seq, created_at, seq, created_at, draft.preview_text, draft.room_id),

@@ -20,6 +20,7 @@ from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
 from gateway.store.ports.push import AppChange, Push
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
+from gateway.store.ports.uploads import UploadDraft, Uploads
 
 __all__ = [
     "Accounts",
@@ -44,10 +45,12 @@ __all__ = [
     "Store",
     "TenantCounts",
     "TenantKeys",
+    "UploadDraft",
+    "Uploads",
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Uploads, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.

@@ -29,6 +29,7 @@ class MessageEdit(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: str | None
     parts: bytes
     preview_text: str | None
+    upload_ids: tuple[str, ...] = ()
 
 
 class Changes(Protocol):
@@ -51,6 +52,7 @@ class Changes(Protocol):
             Forbidden: the actor is not the sender, the message is one that the server made, or the room is
                 frozen (the API key may all that).
             Conflict: the message is deleted.
+            InvalidRequest: an upload is neither one that the actor may use nor in the message already.
         """
         ...
 

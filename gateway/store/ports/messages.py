@@ -26,6 +26,7 @@ class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
     by_server: bool = False  # API key: frozen rooms take it
     forwarded_from_id: str | None = None
     forwarded_from_sender_id: str | None = None
+    upload_ids: tuple[str, ...] = ()  # of the files in ``parts``, where they are not those of a forwarded one
 
 
 class ForwardDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +61,8 @@ class Messages(Protocol):
         Raises:
             NotFound: no such room in this tenant, or the sender is not in it.
             Forbidden: the room is frozen.
-            InvalidRequest: the parent message is not in this room.
+            InvalidRequest: the parent message is not in this room, or an upload is not one that the sender may
+                use.
         """
         ...
 
