@@ -4,7 +4,7 @@
 
     serve
     └─ app nursery             inside the open store, which closes last
-       ├─ wheel · multiplexer · workers · bus · presence
+       ├─ wheel · multiplexer · workers · bus · peers · gossip · presence
        └─ connections nursery  one task for each connection that is not a multiplexed WebSocket
           └─ listening nursery one task for each listening socket
 
@@ -45,7 +45,9 @@ from gateway.chat.users import Users
 from gateway.config import Config
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
+from gateway.delivery.gossip import Gossip
 from gateway.delivery.hub import Hub
+from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.timers import Wheel
 from gateway.net.asgi import Web
@@ -104,6 +106,8 @@ class Node:
         self.bus = Exchange().node()
         self.workers = Workers()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
+        self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s)
+        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store)
         self._limiter = Limiter(config.limits)
         self._authenticator = Authenticator(store=store, tokens=config.tokens)
@@ -113,6 +117,7 @@ class Node:
         self.presence = Presence(
             hub=self.hub,
             fanout=self.fanout,
+            gossip=self.gossip,
             wheel=self.wheel,
             contacts=store,
             policy_of=self._policy_of,
@@ -233,6 +238,8 @@ class Node:
             await nursery.start(self.workers.run)
             nursery.start_soon(self.wheel.run)
             await nursery.start(self.bus.run)
+            nursery.start_soon(self.peers.run)
+            nursery.start_soon(self.gossip.run)
             nursery.start_soon(self.presence.run)
             task_status.started()
 
@@ -250,6 +257,7 @@ class Node:
             "door": self.door.statistics(),
             "hub": self.hub.statistics(),
             "multiplexer": self.multiplexer.statistics(),
+            "peers": self.peers.statistics(),
             "presence": self.presence.statistics(),
             "sessions": self.sessions.statistics(),
             "store": self.store.statistics(),
@@ -306,6 +314,7 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
                             sock.close()
                         await _drain(node, signals, config.drain_s)
                         connections.cancel_scope.cancel()
+                    node.peers.say_goodbye()
                     app.cancel_scope.cancel()
     finally:
         for sock in listeners:

@@ -61,6 +61,7 @@ class Socket(Section, frozen=True):
 
 class Presence(Section, frozen=True):
     grace_s: DurationOrZero = 4.0
+    lease_s: Duration = 5.0
     tenant_limit: Annotated[int, Meta(ge=0)] = 2_000
     scope: Literal["auto", "tenant", "contacts"] = "auto"
 

@@ -2,18 +2,24 @@
 
 A user is online while any session lives, and for ``grace_s`` after the last one has gone, which hides the reconnect of a
 token refresh (contract 4.6). Tenant deltas are coalesced: what changes within one beat reaches each viewer as one write.
+
+Users are counted over all nodes. A node speaks for its own sessions, their grace included; somebody is here while any node
+says so, and each node tells its own viewers what that changes. So a reconnect to another node within the grace shows
+nothing, and neither does the end of a node whose users come back elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
 import msgspec
 import structlog
 import trio
 
+from gateway.delivery.attendance import Change
 from gateway.delivery.fanout import Fanout
+from gateway.delivery.gossip import Gossip
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
@@ -60,6 +66,7 @@ class Presence:
         *,
         hub: Hub,
         fanout: Fanout,
+        gossip: Gossip,
         wheel: Wheel,
         contacts: Contacts,
         policy_of: Callable[[str], Awaitable[Policy]],
@@ -71,8 +78,9 @@ class Presence:
         self._contacts = contacts
         self._policy_of = policy_of
         self._grace_s = grace_s
-        self._online: dict[str, set[str]] = {}  # tenant -> users online, those in grace included
-        self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session has gone
+        self._online = gossip.places("tenant", self._heard_online)  # those in grace included, as in rooms
+        self._in_room = gossip.places("room", self._heard_in_room)
+        self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session here has gone
         self._room_leaving: dict[str, dict[str, Timer]] = {}  # room -> user, likewise
         self._changed: dict[str, dict[str, bool]] = {}  # tenant -> user -> online, since the last beat
         self._beat = trio.Event()
@@ -86,9 +94,7 @@ class Presence:
         if timer is not None:
             timer.cancel()
             return
-        online = self._online.setdefault(tenant_id, set())
-        if user_id not in online:
-            online.add(user_id)
+        if self._online.enter(tenant_id, user_id):
             self._note(tenant_id, user_id, online=True)
 
     def departed(self, session: Session, *, last: bool) -> None:
@@ -100,11 +106,12 @@ class Presence:
 
     def _gone(self, tenant_id: str, user_id: str) -> None:
         del self._leaving[tenant_id, user_id]
-        online = self._online[tenant_id]
-        online.remove(user_id)
-        if not online:
-            del self._online[tenant_id]
-        self._note(tenant_id, user_id, online=False)
+        if self._online.leave(tenant_id, user_id):
+            self._note(tenant_id, user_id, online=False)
+
+    def _heard_online(self, changes: list[Change], lost: bool) -> None:
+        for tenant_id, user_id, online in changes:
+            self._note(tenant_id, user_id, online=online)
 
     def _note(self, tenant_id: str, user_id: str, *, online: bool) -> None:
         self._changed.setdefault(tenant_id, {})[user_id] = online
@@ -114,13 +121,13 @@ class Presence:
         """The payload of ``tenant-presence-snapshot`` for this viewer, who is always in it (contract 4.4)."""
         policy = await self._policy_of(tenant_id)
         if self._is_tenant_wide(tenant_id, policy):
-            return encode({"onlineUserIds": [*(self._online.get(tenant_id, set()) | {user_id})]})
+            return encode({"onlineUserIds": [*(self._online.here(tenant_id) | {user_id})]})
         known = await self._contacts.contacts(tenant_id, user_id, max_room=policy.tenant_limit)
-        return encode({"onlineUserIds": [*(self._online.get(tenant_id, set()) & known | {user_id})]})
+        return encode({"onlineUserIds": [*(self._online.here(tenant_id) & known | {user_id})]})
 
     def _is_tenant_wide(self, tenant_id: str, policy: Policy) -> bool:
         if policy.scope == "auto":
-            return len(self._online.get(tenant_id, ())) <= policy.tenant_limit
+            return len(self._online.here(tenant_id)) <= policy.tenant_limit
         return policy.scope == "tenant"
 
     async def run(self) -> None:
@@ -170,21 +177,20 @@ class Presence:
         if session.user_id in leaving:
             leaving[session.user_id].cancel()
             self._forget_leaving(room_id, session.user_id)
-        elif first:
+        elif first and self._in_room.enter(room_id, session.user_id):
             payload = encode({"userId": session.user_id, "online": True})
             self._fanout.to_present(room_id, "presence", payload, but=session)
         session.outbox.put(prepare_event("joined-room", encode({"roomId": room_id})))
-        session.outbox.put(
-            prepare_event("presence-snapshot", encode({"onlineUserIds": [*self._in_room(room_id)]}))
-        )
+        present = encode({"onlineUserIds": [*self._in_room.here(room_id)]})
+        session.outbox.put(prepare_event("presence-snapshot", present))
 
     def leave(self, session: Session) -> None:
         """The session leaves its active room by the client's own wish."""
         room_id = session.room_id
         if room_id is None:
             return
-        if self._hub.leave(session):
-            self._tell_left(room_id, session.user_id)
+        if self._hub.leave(session) and self._in_room.leave(room_id, session.user_id):
+            self._tell_in_room(room_id, session.user_id, here=False)
         session.outbox.put(prepare_event("left-room", encode({"roomId": room_id})))
 
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
@@ -208,7 +214,8 @@ class Presence:
 
     def _room_gone(self, room_id: str, user_id: str) -> None:
         self._forget_leaving(room_id, user_id)
-        self._tell_left(room_id, user_id)
+        if self._in_room.leave(room_id, user_id):
+            self._tell_in_room(room_id, user_id, here=False)
 
     def _forget_leaving(self, room_id: str, user_id: str) -> None:
         leaving = self._room_leaving[room_id]
@@ -216,15 +223,15 @@ class Presence:
         if not leaving:
             del self._room_leaving[room_id]
 
-    def _tell_left(self, room_id: str, user_id: str) -> None:
-        self._fanout.to_present(room_id, "presence", encode({"userId": user_id, "online": False}))
+    def _heard_in_room(self, changes: list[Change], lost: bool) -> None:
+        for room_id, user_id, here in changes:
+            self._tell_in_room(room_id, user_id, here=here)
 
-    def _in_room(self, room_id: str) -> Iterable[str]:
-        present = self._hub.present(room_id)
-        return [*present, *(user for user in self._room_leaving.get(room_id, ()) if user not in present)]
+    def _tell_in_room(self, room_id: str, user_id: str, *, here: bool) -> None:
+        self._fanout.to_present(room_id, "presence", encode({"userId": user_id, "online": here}))
 
     def statistics(self) -> dict[str, int]:
-        return {"online": sum(len(users) for users in self._online.values()), "grace": len(self._leaving)}
+        return {"online": self._online.count(), "grace": len(self._leaving)}
 
 
 def _delta(event: str, user_id: str, *, online: bool) -> Prepared:

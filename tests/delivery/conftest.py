@@ -9,16 +9,20 @@ import msgspec
 import pytest
 import trio
 
+from gateway.delivery.bus import Bus
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
+from gateway.delivery.gossip import Gossip
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
+from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
 from tests.net.clock import let_time_jump
 
 GRACE_S = 4.0
+LEASE_S = 5.0
 TENANT = "acme"
 
 
@@ -78,24 +82,32 @@ class Contacts:
 
 
 class Node:
-    """Hub, fan-out and presence on one wheel."""
+    """Hub, fan-out and presence on one wheel.
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    Args:
+        bus: its end of the bus that it shares with others.
+    """
+
+    def __init__(self, nursery: trio.Nursery, *, bus: Bus | None = None) -> None:
         self.wheel = Wheel()
         self.hub = Hub()
         self.contacts = Contacts()
         self.policy = Policy("tenant", 2_000)
-        self.fanout = Fanout(hub=self.hub, bus=Exchange().node())
+        self.bus = bus or Exchange().node()
+        self.fanout = Fanout(hub=self.hub, bus=self.bus)
+        self.peers = Peers(bus=self.bus, lease_s=LEASE_S)
+        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=GRACE_S)
         self.presence = Presence(
             hub=self.hub,
             fanout=self.fanout,
+            gossip=self.gossip,
             wheel=self.wheel,
             contacts=self.contacts,
             policy_of=self._policy_of,
             grace_s=GRACE_S,
         )
-        nursery.start_soon(self.wheel.run)
-        nursery.start_soon(self.presence.run)
+        for run in (self.wheel.run, self.presence.run, self.bus.run, self.peers.run, self.gossip.run):
+            nursery.start_soon(run)
 
     async def _policy_of(self, tenant_id: str) -> Policy:
         await trio.lowlevel.checkpoint()

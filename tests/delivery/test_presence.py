@@ -279,7 +279,7 @@ class TestRoom:
         node.disconnect(bob)
         await quiet(ann)
         node.presence.enter(ann, "r1")
-        assert told(ann)[1] == ("presence-snapshot", {"onlineUserIds": ["ann", "bob"]})
+        assert told(ann)[1] == ("presence-snapshot", {"onlineUserIds": ["bob", "ann"]})
         await trio.sleep(GRACE_S + BEAT)
         assert present("bob", here=False) in told(ann)
 
