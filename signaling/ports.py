@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -55,11 +55,11 @@ class Changed(msgspec.Struct, frozen=True):
     """A change that is durable.
 
     Attributes:
-        message: the call log as the JSON of a chat message, for the event ``new-message``.
+        told: the notices and the call log's message, in the order of telling, as store and ``Announce`` know them.
     """
 
     change: Change
-    message: bytes | None = None
+    told: tuple[Any, ...] = ()
 
     @property
     def call(self) -> Call:
@@ -88,7 +88,7 @@ class CallStore(Protocol):
     task that asked has been cancelled meanwhile.
     """
 
-    async def look(
+    async def room_and_call(
         self, tenant_id: str, room_id: str, call_id: str | None = None
     ) -> tuple[Call | None, Room]:
         """The room, and its call of this id; without one, its live call.
@@ -98,7 +98,7 @@ class CallStore(Protocol):
         """
         ...
 
-    async def change(
+    async def change_call(
         self,
         tenant_id: str,
         room_id: str,
@@ -108,7 +108,7 @@ class CallStore(Protocol):
         then: Callable[[Changed], None],
         once: Any | None = None,
     ) -> Changed:
-        """Decide on what ``look`` would return, and write it: call, call log and notices together, or nothing of them.
+        """Decide on what ``room_and_call`` returns, and write it: call, call log and notices together, or nothing of it.
 
         Args:
             once: an idempotency key of whoever calls us, passed on as it is.
@@ -127,7 +127,7 @@ class CallStore(Protocol):
         """All calls that ring or are active, of all tenants."""
         ...
 
-    async def page(
+    async def calls_page(
         self, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None
     ) -> tuple[list[Call], str | None]:
         """Calls of a room, newest first, and the cursor of those behind them.
@@ -137,35 +137,28 @@ class CallStore(Protocol):
         """
         ...
 
-    async def ringing_for(self, tenant_id: str, user_id: str) -> list[Call]:
+    async def calls_ringing_for(self, tenant_id: str, user_id: str) -> list[Call]:
         """The calls that ring for this user now."""
         ...
 
-    async def due(self, now: int, *, limit: int) -> list[Call]:
+    async def due_calls(self, now: int, *, limit: int) -> list[Call]:
         """Live calls that have rung long enough by ``now`` (milliseconds), those due first."""
         ...
 
-    async def next_due(self) -> int | None:
-        """When the next ring is due, in milliseconds; None while nothing rings."""
-        ...
-
-    async def strays(self, *, room_id: str | None = None, limit: int) -> list[Stray]:
+    async def call_strays(self, *, room_id: str | None = None, limit: int) -> list[Stray]:
         """Who is in a live call and not in its room; of one room, or of all."""
         ...
 
 
 class Announce(Protocol):
-    """Tells devices. Never waits and never raises for a recipient."""
+    """Tells devices, on every node."""
 
-    def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
-        """Tell every device of these users, on every node; ``payload`` is one JSON object."""
-        ...
+    def changed(self, changed: Changed) -> None:
+        """Tell what the store has made of a change's notices and its call log. Never waits and never raises for a
+        recipient.
 
-    def to_other_devices(self, tenant_id: str, user_id: str, device: str, event: str, payload: bytes) -> None:
-        """Tell the devices of a user but one, and none at all when that one is not connected (contract D6).
-
-        Args:
-            device: the ``jti`` of the token it connected with.
+        A notice with a ``but_device`` goes to the user's other devices, and to none at all when that one is not
+        connected (contract D6).
         """
         ...
 
@@ -217,7 +210,7 @@ class Limiter(Protocol):
 
 
 class MediaEvents(Protocol):
-    """What the media server's side reports; ``signaling.calls.Calls`` is this.
+    """What the media server's side reports; ``signaling.upkeep.Upkeep`` is this.
 
     Each is idempotent, and a call that is over or unknown is left alone. What is reported must be so *now*: who hears of it
     late or out of order has asked the media server again before.
@@ -225,6 +218,10 @@ class MediaEvents(Protocol):
 
     async def live_calls(self) -> Sequence[Call]:
         """Every call whose room must be there, with who may be in it (``Call.joined``)."""
+        ...
+
+    async def call_in(self, room_name: str) -> Call | None:
+        """The call of this media room, live or over; None when it is none of ours."""
         ...
 
     async def media_joined(self, room_name: str, user_id: str) -> None:
