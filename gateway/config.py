@@ -77,6 +77,7 @@ class Limits(Section, frozen=True):
     send_message: Rate = Rate(per_s=50, burst=200)
     join_room: Rate = Rate(per_s=20, burst=100)
     typing: Rate = Rate(per_s=20, burst=60)
+    search: Rate = Rate(per_s=5, burst=30)
     room_participants: Count = 1_000
     connections: Count = 100_000
 

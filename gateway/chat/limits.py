@@ -10,7 +10,7 @@ import trio
 from gateway.config import Limits
 from gateway.errors import RateLimited
 
-Action: TypeAlias = Literal["send-message", "join-room", "typing"]
+Action: TypeAlias = Literal["send-message", "join-room", "typing", "search"]
 
 
 class Limiter:
@@ -36,6 +36,7 @@ class Limiter:
             "send-message": limits.send_message,
             "join-room": limits.join_room,
             "typing": limits.typing,
+            "search": limits.search,
         }
         self._rules = {
             action: (1 / rate.per_s, (rate.burst - 1) / rate.per_s) for action, rate in rates.items()

@@ -11,6 +11,7 @@ _ROOM = re.compile(r"r(\d{1,15})\.([0-9a-f-]{36})")
 _USER = re.compile(r"u(.{1,255})", re.DOTALL)
 _MESSAGE = re.compile(r"m(\d{1,18})")
 
+_FOUND = re.compile(r"f(\d{1,15})\.([0-9a-f-]{36})")
 
 def after_room(activity_at: int, room_id: str) -> str:
     """The cursor of the rooms less recently active than this one."""
@@ -23,6 +24,11 @@ def before_message(seq: int) -> str:
 
 
 def after_user(user_id: str) -> str:
+def before_found(created_at: int, message_id: str) -> str:
+    """The cursor of the messages, in whatever room, older than this one."""
+    return _opaque(f"f{created_at}.{message_id}")
+
+
     """The cursor of the users whose ids come after this one."""
     return _opaque(f"u{user_id}")
 
@@ -71,3 +77,13 @@ def _parse(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
     if found is None or _opaque(position) != cursor:
         raise InvalidRequest("The cursor is not one that this server has given.", code="bad_cursor")
     return found.groups()
+def found_position(cursor: str) -> tuple[int, str]:
+    """The (time in ms, message id) that :func:`before_found` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    created_at, message_id = _parse(cursor, _FOUND)
+    return int(created_at), message_id
+
+

@@ -18,6 +18,7 @@ from gateway.store.operations.messages import MessageOperations
 from gateway.store.operations.participants import ParticipantOperations
 from gateway.store.operations.push import PushOperations
 from gateway.store.operations.rooms import RoomOperations
+from gateway.store.operations.search import SearchOperations
 from gateway.store.operations.uploads import UploadOperations
 from gateway.store.rosters import Rosters
 from gateway.store.sqlite.database import open_file
@@ -52,6 +53,7 @@ class SqlStore(
     MessageOperations,
     ChangeOperations,
     PushOperations,
+    SearchOperations,
     UploadOperations,
 ):
     """``gateway.store.ports.Store`` in SQL. Made by :func:`open_store`."""

@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 30.0  # a first start on a loaded machine: imports, schema, key generation
 
 # The tests of one file share a server and send much faster than people do.
-UNLIMITED = {action: {"per_s": 1e6, "burst": 1_000_000} for action in ("send_message", "join_room", "typing")}
+UNLIMITED = {
+    action: {"per_s": 1e6, "burst": 1_000_000} for action in ("send_message", "join_room", "typing", "search")
+}
 
 
 class Process:

@@ -9,6 +9,7 @@ from gateway.store import idempotency
 from gateway.store.connection import Cursor
 from gateway.store.ports import Once
 from gateway.store.rosters import Rosters
+from gateway.store.searching import FullText
 
 T = TypeVar("T")
 
@@ -23,6 +24,13 @@ class Database(Protocol):
     def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
     ) -> Awaitable[T]: ...
+
+    def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
+        """Run a read that may take long, for at most so long, all of it on one state of the database."""
+        ...
+
+    @property
+    def full_text(self) -> FullText: ...
 
     def statistics(self) -> dict[str, float]: ...
 

@@ -20,6 +20,7 @@ from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
 from gateway.store.ports.push import AppChange, Push
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
+from gateway.store.ports.search import Scope, Search, SearchQuery
 from gateway.store.ports.uploads import UploadDraft, Uploads
 
 __all__ = [
@@ -42,6 +43,9 @@ __all__ = [
     "RoomDraft",
     "Rooms",
     "RosterChange",
+    "Scope",
+    "Search",
+    "SearchQuery",
     "Store",
     "TenantCounts",
     "TenantKeys",
@@ -50,7 +54,7 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Uploads, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Search, Uploads, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.

@@ -17,6 +17,9 @@ import trio
 from gateway.config import StoreSettings
 from gateway.errors import Unavailable
 from gateway.store.connection import Cursor
+from gateway.store.searching import FullText
+from gateway.store.sqlite import full_text
+from gateway.store.sqlite.aside import Aside, open_aside
 from gateway.store.sqlite.connection import FAULTS, connect
 from gateway.store.sqlite.writer import Writer, open_writer
 
@@ -29,9 +32,11 @@ CLOSE_S = 10.0
 class FileDatabase:
     """``gateway.store.operations.base.Database`` in a file. Made by :func:`open_file`."""
 
-    def __init__(self, *, reader: apsw.Connection, writer: Writer) -> None:
+    def __init__(self, *, reader: apsw.Connection, writer: Writer, aside: Aside) -> None:
         self._reader = reader.cursor()
         self._writer = writer
+        self._aside = aside
+        self.full_text: FullText = full_text
 
     def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
@@ -52,6 +57,10 @@ class FileDatabase:
         except FAULTS as error:
             raise Unavailable("The store cannot read now.") from error
 
+    def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
+        """In a thread; see ``aside``."""
+        return self._aside.read(query, within_s=within_s)
+
     def statistics(self) -> dict[str, float]:
         return self._writer.statistics()
 
@@ -68,8 +77,11 @@ async def open_file(path: Path, *, settings: StoreSettings) -> AsyncIterator[Fil
     writes = connect(path, synchronous=settings.synchronous)
     try:
         with closing(connect(path, read_only=True)) as reader:
-            async with open_writer(writes, waiting_limit=settings.waiting_writes) as writer:
-                yield FileDatabase(reader=reader, writer=writer)
+            async with (
+                open_aside(path) as aside,
+                open_writer(writes, waiting_limit=settings.waiting_writes) as writer,
+            ):
+                yield FileDatabase(reader=reader, writer=writer, aside=aside)
     finally:
         # The last connection to close copies the WAL into the database, which takes a while.
         with trio.move_on_after(CLOSE_S, shield=True):
