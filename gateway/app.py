@@ -42,6 +42,7 @@ from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.tenants import Tenants
 from gateway.chat.users import Users
+from gateway.chat.typing import Typing
 from gateway.config import Config
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
@@ -108,7 +109,7 @@ class Node:
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s)
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
-        self._rosters = Rosters(store=store)
+        self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
         self._authenticator = Authenticator(store=store, tokens=config.tokens)
         self._tenants = Tenants(
@@ -124,12 +125,15 @@ class Node:
             grace_s=config.presence.grace_s,
         )
         self._sockets = ChatSockets(
+        self._typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self._rosters)
             authenticator=self._authenticator,
             rosters=self._rosters,
             limiter=self._limiter,
             hub=self.hub,
             presence=self.presence,
+            peers=self.peers,
             fanout=self.fanout,
+            typing=self._typing,
             wheel=self.wheel,
         )
         self.api = Api(self._services())
@@ -244,6 +248,8 @@ class Node:
             task_status.started()
 
     async def say_goodbye(self) -> None:
+            nursery.start_soon(self._typing.run)
+            nursery.start_soon(self._sockets.run)
         """Tell every client to go; they come back by themselves, to whoever listens then."""
         for number, session in enumerate(self.sessions.all()):
             session.close("server shutting down", code=GOING_AWAY)

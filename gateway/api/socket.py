@@ -11,12 +11,16 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeAlias
 
 import msgspec
+import structlog
+import trio
 
 from gateway.api.auth import Authenticator
 from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
+from gateway.chat.typing import Typing
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.hub import Hub
+from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Presence
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
@@ -27,10 +31,10 @@ from gateway.records import Roster
 from gateway.wire.prepared import prepare_event
 from gateway.wire.socketio import Packet
 
-TYPING_ROOMS = 32
-"""Bound on the rooms one connection may be typing in at once; people type in one."""
+log = structlog.get_logger(__name__)
 
 encode = msgspec.json.encode
+decode_expelled = msgspec.json.Decoder(tuple[str, str, str]).decode
 
 
 class RoomEvent(msgspec.Struct, rename="camel"):
@@ -59,7 +63,9 @@ class ChatSockets:
         rosters: Rosters,
         limiter: Limiter,
         hub: Hub,
+        peers: Peers,
         presence: Presence,
+        typing: Typing,
         fanout: Fanout,
         wheel: Wheel,
     ) -> None:
@@ -67,14 +73,19 @@ class ChatSockets:
         self._rosters = rosters
         self._limiter = limiter
         self._hub = hub
+        self._peers = peers
         self._presence = presence
+        self._typists = typing
         self._fanout = fanout
         self._wheel = wheel
+        self._doubtful = trio.Event()
         self._events: dict[str, Callable[[Session, Any], Waiting]] = {
             "join-room": self._join_room,
             "leave-room": self._leave_room,
             "typing": self._typing,
         }
+        peers.listen("expelled", lambda _, body: self._expel(*decode_expelled(body)))
+        peers.on_missed(self._doubt)
 
     async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
         if socket.namespace != "/":
@@ -113,16 +124,42 @@ class ChatSockets:
         session: Session = socket.state
         if session.expiry is not None:
             session.expiry.cancel()
-        self._stop_typing(session)
+        self._typists.stop_all(session)
         self._presence.dropped(session)
         last = self._hub.remove(session)
         self._presence.departed(session, last=last)
 
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
-        """The user is no longer in the room: his connections leave it and are not typing in it any more."""
+        """The user is no longer in the room: his connections, on all nodes, leave it and are not typing in it any more."""
+        self._expel(tenant_id, user_id, room_id)
+        self._peers.say("expelled", encode((tenant_id, user_id, room_id)))
+
+    def _expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         for session in self._hub.sessions_of(tenant_id, (user_id,)):
-            self._stopped_typing(session, room_id)
+            self._typists.stop(session, room_id)
         self._presence.expel(tenant_id, user_id, room_id)
+
+    def _doubt(self, node_id: str) -> None:
+        """Something a node said was lost; it may have been that somebody is no longer in a room."""
+        self._doubtful.set()
+
+    async def run(self) -> None:
+        """When there is doubt, see whether everybody may have the room open that he has, for ever."""
+        while True:
+            await self._doubtful.wait()
+            self._doubtful = trio.Event()
+            for session in self._hub.sessions():
+                room_id = session.room_id
+                if room_id is None:
+                    continue
+                try:
+                    roster = await self._rosters.load(session.tenant_id, room_id)
+                except GatewayError as error:
+                    log.warning("roster not seen", room_id=room_id, error=error.code)
+                    continue
+                if roster is None or session.user_id not in roster.members:
+                    self._expel(session.tenant_id, session.user_id, room_id)
+                await trio.lowlevel.checkpoint()
 
     def dispatch(self, socket: Socket, packet: Packet) -> Waiting:
         session: Session = socket.state
@@ -197,7 +234,7 @@ class ChatSockets:
 
     def _joined(self, session: Session, roster: Roster) -> None:
         if session.room_id != roster.room_id:
-            self._stop_typing(session, but=roster.room_id)
+            self._typists.stop_all(session, but=roster.room_id)
             self._presence.leave(session)
         self._presence.enter(session, roster.room_id)
 
@@ -209,7 +246,7 @@ class ChatSockets:
             if self._is_other(session, event.user_id):
                 return None
             room_id = event.room_id
-        self._stopped_typing(session, room_id)
+        self._typists.stop(session, room_id)
         # On a switch the new room may be joined before the old one is left: only the active room can be left.
         if session.room_id == room_id:
             self._presence.leave(session)
@@ -221,43 +258,8 @@ class ChatSockets:
             return None
         if not event.is_typing:
             # Never limited: the others would see the user type for ever.
-            self._stopped_typing(session, event.room_id)
+            self._typists.stop(session, event.room_id)
             return None
         if self._limiter.take(session.tenant_id, session.user_id, "typing"):
             return None
-        return self._with_roster(session, event.room_id, self._started_typing)
-
-    def _started_typing(self, session: Session, roster: Roster) -> None:
-        typing = session.typing
-        if typing is None:
-            typing = session.typing = {}
-        if len(typing) >= TYPING_ROOMS and roster.room_id not in typing:
-            self._stopped_typing(session, next(iter(typing)))
-            typing = session.typing = session.typing or {}
-        typing[roster.room_id] = roster.user_ids
-        self._tell_typing(session, roster.room_id, roster.user_ids, is_typing=True)
-
-    def _stopped_typing(self, session: Session, room_id: str) -> None:
-        if session.typing is None:
-            return
-        told = session.typing.pop(room_id, None)
-        if not session.typing:
-            session.typing = None
-        if told is not None:
-            self._tell_typing(session, room_id, told, is_typing=False)
-
-    def _stop_typing(self, session: Session, *, but: str | None = None) -> None:
-        """Say the ``false`` that a client which has gone or turned away does not say itself."""
-        for room_id in list(session.typing or ()):
-            if room_id != but:
-                self._stopped_typing(session, room_id)
-
-    def _tell_typing(
-        self, session: Session, room_id: str, user_ids: tuple[str, ...], *, is_typing: bool
-    ) -> None:
-        if len(user_ids) == 1:
-            return  # alone in the room
-        payload = encode({"roomId": room_id, "userId": session.user_id, "isTyping": is_typing})
-        self._fanout.to_users(
-            session.tenant_id, user_ids, "typing", payload, but=session.user_id, transient=is_typing
-        )
+        return self._with_roster(session, event.room_id, self._typists.start)

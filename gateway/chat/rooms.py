@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.config import Limits
+from gateway.delivery.peers import Peers
 from gateway.errors import InvalidRequest, no_such_room
 from gateway.records import RoomDetail, RoomPage, Roster
 from gateway.store.ports import CreatedRoom, NewParticipant, Once, RoomChange, RoomDraft, Store
@@ -17,17 +18,21 @@ METADATA_BYTES = 16_384
 class Rosters:
     """A bounded cache of who is in which room, for authorisation that must not wait (socket events).
 
-    A roster is read from the store when it is first asked for and forgotten when it changes.
+    A roster is read from the store when it is first asked for and forgotten when it changes, on all nodes. If the word of
+    another node was lost, which may have been of any roster, all are forgotten.
 
     Args:
         bound: how many rosters to keep; the one loaded longest ago goes first.
     """
 
-    def __init__(self, *, store: Store, bound: int = 10_000) -> None:
+    def __init__(self, *, store: Store, peers: Peers, bound: int = 10_000) -> None:
         self._store = store
         self._bound = bound
         self._rosters: dict[str, Roster] = {}
         self._changes = 0
+        self._peers = peers
+        peers.listen("roster", lambda _, room_id: self._forget(room_id.decode()))
+        peers.on_missed(self._forget_all)
 
     def cached(self, tenant_id: str, room_id: str) -> Roster | None:
         """The roster, if it is at hand; None says nothing about whether the room exists."""
@@ -62,8 +67,16 @@ class Rosters:
 
     def forget(self, room_id: str) -> None:
         """The room's roster or frozen state has changed: read it anew."""
+        self._forget(room_id)
+        self._peers.say("roster", room_id.encode())
+
+    def _forget(self, room_id: str) -> None:
         self._changes += 1
         self._rosters.pop(room_id, None)
+
+    def _forget_all(self, node_id: str) -> None:
+        self._changes += 1
+        self._rosters.clear()
 
 
 class Rooms:

@@ -8,7 +8,6 @@ snapshot that arrived whole and the changes after it are that node's truth.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -31,7 +30,8 @@ OWN = ""
 """This node among those that say something."""
 
 Changed: TypeAlias = Callable[[list[Change], bool], None]
-"""Takes what has changed by the word of others, and whether it is the word that was lost with its node."""
+"""Takes what has changed by the word of others, and whether that makes good a loss: something was missed, or a node is
+gone."""
 
 Kind: TypeAlias = str
 
@@ -95,15 +95,15 @@ class Places:
     def heard(self, node_id: str, said: dict[str, dict[str, bool]]) -> None:
         """Another node tells what has changed."""
         changes = [(place, user, here) for place, users in said.items() for user, here in users.items()]
-        self._tell(self._attendance.apply(node_id, changes), lost=False)
+        self._tell(self._attendance.apply(node_id, changes), healed=False)
 
-    def replace(self, node_id: str, said: dict[str, set[str]], *, lost: bool = False) -> None:
+    def replace(self, node_id: str, said: dict[str, set[str]]) -> None:
         """All that another node says."""
-        self._tell(self._attendance.replace(node_id, said), lost=lost)
+        self._tell(self._attendance.replace(node_id, said), healed=True)
 
-    def _tell(self, changes: list[Change], *, lost: bool) -> None:
+    def _tell(self, changes: list[Change], *, healed: bool) -> None:
         if changes:
-            self._changed(changes, lost)
+            self._changed(changes, healed)
 
 
 class Gossip:
@@ -180,10 +180,10 @@ class Gossip:
             self._replace(node_id, gathering)
             self._peers.caught_up(node_id)
 
-    def _replace(self, node_id: str, kinds: dict[Kind, dict[str, set[str]]], *, lost: bool = False) -> None:
+    def _replace(self, node_id: str, kinds: dict[Kind, dict[str, set[str]]]) -> None:
         self._no_longer_fading(node_id)
         for kind, places in self._kinds.items():
-            places.replace(node_id, kinds.get(kind, {}), lost=lost)
+            places.replace(node_id, kinds.get(kind, {}))
 
     def _no_longer_fading(self, node_id: str) -> None:
         timer = self._fading.pop(node_id, None)
@@ -193,9 +193,7 @@ class Gossip:
     def _gone(self, node_id: str) -> None:
         self._gathering.pop(node_id, None)
         if node_id not in self._fading:
-            self._fading[node_id] = self._wheel.after(
-                self._grace_s, partial(self._replace, lost=True), node_id, {}
-            )
+            self._fading[node_id] = self._wheel.after(self._grace_s, self._replace, node_id, {})
 
 
 def _parts(kinds: dict[Kind, Iterator[Change]]) -> Iterator[dict[Kind, dict[str, dict[str, bool]]]]:

@@ -43,10 +43,10 @@ class Peer:
 
     __slots__ = ("behind", "heard_at", "number")
 
-    def __init__(self, number: int, heard_at: float) -> None:
-        self.number = number
+    def __init__(self, heard_at: float) -> None:
+        self.number = 0
         self.heard_at = heard_at
-        self.behind = True
+        self.behind = False
 
 
 class Peers:
@@ -79,8 +79,9 @@ class Peers:
         return not self._peers
 
     def on_missed(self, call: Told) -> None:
-        """Call this with the id of a node when something it said may not have arrived: when it is first heard, after a
-        loss, and with each heartbeat from then on until ``caught_up``. Nothing kept by its word can be trusted meanwhile."""
+        """Call this with the id of a node when something it said has not arrived: after a loss, when it had said something
+        before it was first heard, and with each heartbeat from then on until ``caught_up``. Nothing kept by its word can be
+        trusted meanwhile."""
         self._on_missed.append(call)
 
     def on_gone(self, call: Told) -> None:
@@ -116,10 +117,8 @@ class Peers:
             if len(self._peers) >= MOST:
                 log.error("too many nodes", most=MOST)
                 return False
-            self._peers[node_id] = Peer(number, trio.current_time())
+            peer = self._peers[node_id] = Peer(trio.current_time())
             self._greet()
-            self._tell_missed(node_id)
-            return True
         expected = peer.number + saying
         if number < expected:
             return False

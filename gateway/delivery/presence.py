@@ -109,7 +109,7 @@ class Presence:
         if self._online.leave(tenant_id, user_id):
             self._note(tenant_id, user_id, online=False)
 
-    def _heard_online(self, changes: list[Change], lost: bool) -> None:
+    def _heard_online(self, changes: list[Change], healed: bool) -> None:
         for tenant_id, user_id, online in changes:
             self._note(tenant_id, user_id, online=online)
 
@@ -223,7 +223,7 @@ class Presence:
         if not leaving:
             del self._room_leaving[room_id]
 
-    def _heard_in_room(self, changes: list[Change], lost: bool) -> None:
+    def _heard_in_room(self, changes: list[Change], healed: bool) -> None:
         for room_id, user_id, here in changes:
             self._tell_in_room(room_id, user_id, here=here)
 

@@ -26,6 +26,8 @@ from gateway.chat.tenants import Tenants
 from gateway.chat.users import Users
 from gateway.config import Limits, Presence, Rate, StoreSettings, Tokens
 from gateway.records import Tenant
+from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.peers import Peers
 from gateway.store.engine import open_store
 from gateway.store.ports import Store
 from gateway.wire.http import Request
@@ -178,7 +180,7 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         clock=lambda: next(milliseconds),
     ) as store:
         authenticator = Authenticator(store=store, tokens=Tokens(), clock=clock)
-        rosters = Rosters(store=store)
+        rosters = Rosters(store=store, peers=Peers(bus=Exchange().node(), lease_s=5))
         limiter = Limiter(limits, clock=clock)
         services = Services(
             authenticator=authenticator,

@@ -7,9 +7,12 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.chat.rooms import Rosters
+from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.peers import Peers
 from gateway.errors import NotFound
 from gateway.records import Roster
 from gateway.store.ports import Store
+from tests.delivery.cluster import Network
 
 
 class OneRoom:
@@ -35,8 +38,9 @@ def store() -> OneRoom:
     return OneRoom()
 
 
-def rosters_of(store: OneRoom, *, bound: int = 100) -> Rosters:
-    return Rosters(store=cast(Store, store), bound=bound)
+def rosters_of(store: OneRoom, *, peers: Peers | None = None, bound: int = 100) -> Rosters:
+    peers = peers or Peers(bus=Exchange().node(), lease_s=5)
+    return Rosters(store=cast(Store, store), peers=peers, bound=bound)
 
 
 async def test_a_roster_is_read_once_and_then_at_hand(store: OneRoom) -> None:
@@ -97,3 +101,44 @@ async def test_the_cache_is_bounded_and_unknown_rooms_take_no_place(store: OneRo
         await rosters.load("t", room_id)
     kept = [room_id for room_id in ["a", "b", "c", "no-1", "no-2"] if rosters.cached("t", room_id)]
     assert kept == ["b", "c"]
+
+
+class TestNodes:
+    """Two nodes over one store."""
+
+    @pytest.fixture
+    async def nodes(self, nursery: trio.Nursery) -> tuple[Network, list[Peers]]:
+        network = Network()
+        nodes = []
+        for _ in range(2):
+            bus = network.node()
+            peers = Peers(bus=bus, lease_s=0.05)
+            nodes.append(peers)
+            nursery.start_soon(bus.run)
+            nursery.start_soon(peers.run)
+        await wait_all_tasks_blocked()
+        return network, nodes
+
+    async def test_a_roster_that_changes_on_one_node_is_read_anew_on_the_other(
+        self, store: OneRoom, nodes: tuple[Network, list[Peers]]
+    ) -> None:
+        here, there = (rosters_of(store, peers=peers) for peers in nodes[1])
+        await there.load("t", "room")
+        store.members.append("bob")
+        here.forget("room")
+        await wait_all_tasks_blocked()
+        assert there.cached("t", "room") is None
+
+    async def test_if_word_of_it_is_lost_no_roster_is_trusted(
+        self, store: OneRoom, nodes: tuple[Network, list[Peers]]
+    ) -> None:
+        network, peers = nodes
+        here, there = (rosters_of(store, peers=one) for one in peers)
+        await there.load("t", "room")
+        network.loses = lambda: True
+        here.forget("room")
+        network.loses = lambda: False
+        assert there.cached("t", "room") is not None
+        with trio.fail_after(5):
+            while there.cached("t", "room") is not None:  # until the next heartbeat
+                await trio.lowlevel.checkpoint()

@@ -69,8 +69,20 @@ async def test_nodes_know_each_other_without_waiting_for_a_heartbeat(network: Ne
         await trio.sleep(HEARTBEAT / 2)
         other = Ear(nursery, network)
         await trio.sleep(MOMENT)
-        assert (set(one.missed), set(other.missed)) == ({other.peers.node_id}, {one.peers.node_id})
+        assert (one.missed, other.missed) == ([], [])
         assert one.peers.statistics()["nodes"] == other.peers.statistics()["nodes"] == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_who_comes_late_has_missed_what_was_said_before_and_those_who_were_there_nothing(
+    network: Network,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        one = Ear(nursery, network)
+        one.peers.say("news", b"")
+        late = Ear(nursery, network)
+        await trio.sleep(MOMENT)
+        assert (set(late.missed), one.missed) == ({one.peers.node_id}, [])
         nursery.cancel_scope.cancel()
 
 
@@ -136,6 +148,7 @@ async def test_who_says_goodbye_is_gone_at_once(pair: tuple[Ear, Ear]) -> None:
 
 async def test_one_who_speaks_again_is_new(network: Network, pair: tuple[Ear, Ear]) -> None:
     one, other = pair
+    other.peers.say("news", b"")
     network.loses = lambda: True
     await trio.sleep(LEASE_S + HEARTBEAT + MOMENT)
     network.loses = lambda: False
