@@ -287,6 +287,14 @@ class RoomPage(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
+class SearchPage(msgspec.Struct, frozen=True, rename="camel"):
+    """What a user has found: rooms, newest activity first, and messages, newest first."""
+
+    rooms: list[RoomSummary]
+    messages: list[Message]
+    next_cursor: str | None
+
+
 class MessageList(msgspec.Struct, frozen=True):
     """Messages that come whole, without pages (contract endpoints 25 and 26)."""
 
@@ -307,11 +315,3 @@ class MessagePage(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
     peer_last_read_at: str | None
     peer_last_delivered_at: str | None
-class SearchPage(msgspec.Struct, frozen=True, rename="camel"):
-    """What a user has found: rooms, newest activity first, and messages, newest first."""
-
-    rooms: list[RoomSummary]
-    messages: list[Message]
-    next_cursor: str | None
-
-

@@ -10,8 +10,8 @@ from gateway.errors import InvalidRequest
 _ROOM = re.compile(r"r(\d{1,15})\.([0-9a-f-]{36})")
 _USER = re.compile(r"u(.{1,255})", re.DOTALL)
 _MESSAGE = re.compile(r"m(\d{1,18})")
-
 _FOUND = re.compile(r"f(\d{1,15})\.([0-9a-f-]{36})")
+
 
 def after_room(activity_at: int, room_id: str) -> str:
     """The cursor of the rooms less recently active than this one."""
@@ -23,12 +23,12 @@ def before_message(seq: int) -> str:
     return _opaque(f"m{seq}")
 
 
-def after_user(user_id: str) -> str:
 def before_found(created_at: int, message_id: str) -> str:
     """The cursor of the messages, in whatever room, older than this one."""
     return _opaque(f"f{created_at}.{message_id}")
 
 
+def after_user(user_id: str) -> str:
     """The cursor of the users whose ids come after this one."""
     return _opaque(f"u{user_id}")
 
@@ -63,6 +63,16 @@ def message_position(cursor: str) -> int:
     return int(seq)
 
 
+def found_position(cursor: str) -> tuple[int, str]:
+    """The (time in ms, message id) that :func:`before_found` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    created_at, message_id = _parse(cursor, _FOUND)
+    return int(created_at), message_id
+
+
 def _opaque(position: str) -> str:
     return urlsafe_b64encode(position.encode()).rstrip(b"=").decode()
 
@@ -77,13 +87,3 @@ def _parse(cursor: str, form: re.Pattern[str]) -> tuple[str, ...]:
     if found is None or _opaque(position) != cursor:
         raise InvalidRequest("The cursor is not one that this server has given.", code="bad_cursor")
     return found.groups()
-def found_position(cursor: str) -> tuple[int, str]:
-    """The (time in ms, message id) that :func:`before_found` made a cursor of.
-
-    Raises:
-        InvalidRequest: it did not make this one.
-    """
-    created_at, message_id = _parse(cursor, _FOUND)
-    return int(created_at), message_id
-
-
