@@ -11,6 +11,7 @@ be right. Ranges stand beside the fields they bound.
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 import types
 from collections.abc import Iterable, Iterator, Mapping
@@ -92,6 +93,15 @@ class StoreSettings(Section, frozen=True):
     waiting_writes: Count = 10_000
 
 
+class Redis(Section, frozen=True):
+    url: str = "redis://127.0.0.1:6379/0"
+    mode: Literal["single", "sentinel", "cluster"] = "single"
+    primary: str = "mymaster"
+    sentinel_password: str | None = None
+    ca: Path | None = None
+    prefix: Annotated[str, Meta(pattern=r"^[\w.:-]+$")] = "gateway"
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -110,6 +120,8 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     tokens: Tokens = Tokens()
     store: StoreSettings = StoreSettings()
+    bus: Literal["memory", "redis"] = "memory"
+    redis: Redis = Redis()
     log: Log = Log()
 
     @property
@@ -129,6 +141,8 @@ _PREFIX = "GATEWAY_"
 _FILE_VARIABLE = "GATEWAY_CONFIG"
 _TEST_PREFIX = "GATEWAY_TEST_"  # read by the test suite; a server started by a test inherits them
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
+
+_REDIS_URL = re.compile(r"rediss?://([^/?#@]*@)?[^/?#@\s]+(/\d*)?")
 
 _Path: TypeAlias = tuple[str, ...]
 
@@ -280,9 +294,14 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
     if (tls.certificate is None) != (tls.key is None):
         given, missing = ("certificate", "key") if tls.key is None else ("key", "certificate")
         raise ConfigError(f"{blame('tls', given)}: needs tls.{missing} beside it")
-    for name, path in (("certificate", tls.certificate), ("key", tls.key)):
+    files = {
+        ("tls", "certificate"): tls.certificate,
+        ("tls", "key"): tls.key,
+        ("redis", "ca"): config.redis.ca,
+    }
+    for key, path in files.items():
         if path is not None and not path.is_file():
-            raise ConfigError(f"{blame('tls', name)}: there is no file {path}")
+            raise ConfigError(f"{blame(*key)}: there is no file {path}")
     if config.tokens.default_s > config.tokens.max_s:
         raise ConfigError(
             f"{blame('tokens', 'default_s')}: {config.tokens.default_s} is more than tokens.max_s,"
@@ -294,5 +313,9 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
             raise ConfigError(
                 f"{blame('public_url')}: expected the http(s) address of clients, not {config.public_url!r}"
             )
+    if not _REDIS_URL.fullmatch(config.redis.url):
+        raise ConfigError(
+            f"{blame('redis', 'url')}: expected redis://user:password@host:port/0, or rediss:// for TLS"
+        )
     if config.data.exists() and not config.data.is_dir():
         raise ConfigError(f"{blame('data')}: {config.data} is a file, not a folder")

@@ -171,6 +171,34 @@ class TestTls:
         assert load(file=None, environ=environ, flags={}).tls.key == Path(__file__)
 
 
+class TestRedis:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://localhost",
+            "rediss://ann:s%40cret@redis.example.org:6380/1",
+            "redis://:pw@one:1,two:2,[::1]:3/",
+        ],
+    )
+    def test_an_address_or_several(self, url: str) -> None:
+        assert load(file=None, environ={"GATEWAY_REDIS_URL": url}, flags={}).redis.url == url
+
+    @pytest.mark.parametrize(
+        "url", ["http://localhost", "redis://", "redis://localhost/db", "redis://secret@"]
+    )
+    def test_another_address_is_refused_without_showing_the_password_in_it(self, url: str) -> None:
+        with pytest.raises(
+            ConfigError, match=r"^environment variable GATEWAY_REDIS_URL: expected rediss?://"
+        ) as no:
+            load(file=None, environ={"GATEWAY_REDIS_URL": url}, flags={})
+        assert "secret" not in str(no.value)
+
+    def test_the_file_of_an_authority_must_exist(self, tmp_path: Path) -> None:
+        environ = {"GATEWAY_REDIS_CA": str(tmp_path / "ca.pem")}
+        with pytest.raises(ConfigError, match=r"GATEWAY_REDIS_CA: there is no file .*ca\.pem"):
+            load(file=None, environ=environ, flags={})
+
+
 class TestTheDevelopmentFile:
     def test_it_gives_the_defaults(self) -> None:
         assert load(file=DEVELOPMENT, environ={}, flags={}) == Config()
@@ -178,6 +206,7 @@ class TestTheDevelopmentFile:
     def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
         text = DEVELOPMENT.read_text()
         absent_by_default = {("public_url",), ("tls", "certificate"), ("tls", "key")}
+        absent_by_default |= {("redis", "sentinel_password"), ("redis", "ca")}
         assert paths_in(text) == {path for path, _ in leaves(Config)} - absent_by_default
         uncommented = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
         assert paths_in(uncommented) == {path for path, _ in leaves(Config)}

@@ -48,8 +48,9 @@ Hear: TypeAlias = Callable[[str, bytes], None]
 class Bus(Protocol):
     """A node's end of the bus.
 
-    What one node publishes and signals reaches each other attached node at most once, in the order of sending, and never
-    the sender itself. Handlers must not wait or raise.
+    What one node sends reaches each other attached node at most once and never the sender itself. The envelopes of a
+    tenant come in the order of publishing, signals in the order of signalling; between those there is no order. Handlers
+    must not wait or raise.
     """
 
     @property
