@@ -30,7 +30,7 @@ from signaling.ports import (
     Room,
     Step,
 )
-from signaling.steps import Steps, changed
+from signaling.steps import Steps, decided
 from signaling.transitions import Action, Ask, advance, ring
 
 
@@ -100,7 +100,7 @@ class Calls:
                 ring_s=policy.ring_s,
                 now=self._clock(),
             )
-            return changed(None, call, room)
+            return decided(None, call, room)
 
         planned = step(*await self._store.room_and_call(who.tenant_id, room_id)).call
         await media.open_room(planned.media_room, max_participants=planned.max_participants)
@@ -272,7 +272,7 @@ class Calls:
             unanswered=unanswered,
             creator_end_leaves=policy is not None and policy.creator_end_leaves,
         )
-        return changed(call, advance(call, ask), room)
+        return decided(call, advance(call, ask), room)
 
 
 def _require_member(who: Who, room: Room) -> None:

@@ -43,7 +43,7 @@ class Steps:
             self._media.remove(call.media_room, user_id)
 
 
-def changed(before: Call | None, call: Call, room: Room) -> Change:
+def decided(before: Call | None, call: Call, room: Room) -> Change:
     """The change from one to the other, with all that it brings."""
     if before is call:
         return Change(before, call, room)

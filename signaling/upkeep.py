@@ -7,7 +7,7 @@ from collections.abc import Callable
 from signaling import errors
 from signaling.call import Call
 from signaling.ports import CallStore, Change, Media, Room
-from signaling.steps import Steps, changed
+from signaling.steps import Steps, decided
 from signaling.transitions import Action, Ask, advance
 
 
@@ -40,7 +40,7 @@ class Upkeep:
                 if user_id in room.members:  # and back again
                     return Change(call, call, room)
                 ask = Ask(action=Action.REMOVED, user_id=user_id, now=self._clock())
-                return changed(call, advance(call, ask), room)
+                return decided(call, advance(call, ask), room)
 
             await self._steps.take(stray.tenant_id, stray.room_id, stray.call_id, step)
 
@@ -78,6 +78,6 @@ class Upkeep:
             if current is None:
                 raise errors.no_such_call()
             ask = Ask(action=action, now=self._clock(), user_id=user_id)
-            return changed(current, advance(current, ask), room)
+            return decided(current, advance(current, ask), room)
 
         await self._steps.take(call.tenant_id, call.room_id, call.id, step)
