@@ -23,6 +23,7 @@ from gateway.delivery.timers import Wheel
 from gateway.net.asgi import Web
 from gateway.net.http import Clock, Head, HttpConnection, Malformed, error_response
 from gateway.net.ports import Endpoint, Route
+from gateway.net.relay import AWAY, Elsewhere, join
 from gateway.net.websocket import WebSockets
 from gateway.wire.http import Request, Response
 
@@ -188,11 +189,25 @@ class Door:
             await connection.respond(answer, head=head, keep_alive=False)
             return False
         receiver = endpoint.open(request)
+        if isinstance(receiver, Elsewhere):
+            await self._pass_on(connection, head, receiver)
+            return False
         if isinstance(receiver, Response):
             await connection.respond(receiver, head=head, keep_alive=False)
             return False
         accepted, deflate = answer
         return await self._websockets.serve(connection, accepted, receiver, receiver.outbox, deflate=deflate)
+
+    async def _pass_on(self, connection: HttpConnection, head: Head, elsewhere: Elsewhere) -> None:
+        """A WebSocket of another node's session. It ends when we stop, so that its client goes to that node itself."""
+        with trio.CancelScope() as scope:
+            self._idle.add(scope)
+            try:
+                joined = await join(connection.stream, head, connection.take_buffer(), elsewhere)
+            finally:
+                self._idle.discard(scope)
+            if not joined:
+                await connection.respond(AWAY, head=head, keep_alive=False)
 
     async def _refuse(self, connection: HttpConnection, head: Head | None, error: Malformed) -> bool:
         """Say what was wrong; True if the request could be read away and the connection kept."""

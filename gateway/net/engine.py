@@ -86,7 +86,7 @@ class EngineSession:
     upper: MessageReceiver
 
     def __init__(self, sessions: EngineSessions, state: State) -> None:
-        self.sid = secrets.token_urlsafe(15)
+        self.sid = sessions.node_id + secrets.token_urlsafe(15)
         self.state = state
         self.outbox = Outbox(sessions.settings.outbox_bytes, self)
         self.poll_wakeup: trio.Event | None = None
@@ -259,7 +259,11 @@ class EngineSession:
 
 
 class EngineSessions:
-    """The sessions of one endpoint, by sid."""
+    """The sessions of one endpoint, by sid.
+
+    Args:
+        node_id: what sids begin with, where several nodes serve one endpoint (see relay.py).
+    """
 
     def __init__(
         self,
@@ -267,7 +271,9 @@ class EngineSessions:
         settings: EngineSettings,
         wheel: Wheel,
         accept: Callable[[EngineSession], MessageReceiver],
+        node_id: str = "",
     ) -> None:
+        self.node_id = node_id
         self.settings = settings
         self.wheel = wheel
         self._accept = accept

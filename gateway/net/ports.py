@@ -18,6 +18,7 @@ from gateway.wire.http import Request, Response
 if TYPE_CHECKING:
     from gateway.delivery.outbox import Outbox
     from gateway.net.links import Link
+    from gateway.net.relay import Elsewhere
     from gateway.net.socketio import Socket
     from gateway.wire.socketio import Packet
 
@@ -49,8 +50,8 @@ class Receiver(Protocol):
 class Endpoint(Protocol):
     """What lives at one path: WebSocket upgrades, and plain requests (long-polling)."""
 
-    def open(self, request: Request) -> Receiver | Response:
-        """A WebSocket upgrade is asked for: who will receive, or why not."""
+    def open(self, request: Request) -> Receiver | Response | Elsewhere:
+        """A WebSocket upgrade is asked for: who will receive, where it belongs, or why not."""
         ...
 
     async def handle(self, request: Request) -> Response:
