@@ -158,6 +158,15 @@ class Membership(msgspec.Struct, frozen=True, rename="camel"):
     target_user_id: str
 
 
+class ParticipantsChanged(msgspec.Struct, frozen=True, rename="camel"):
+    """The payload of ``room-participants-changed`` (contract 4.4)."""
+
+    room_id: str
+    action: Literal["joined", "left", "removed"]
+    target_user_id: str
+    actor_user_id: str
+
+
 class Reaction(msgspec.Struct, frozen=True, rename="camel"):
     user_id: str
     emoji: str
@@ -247,17 +256,39 @@ class Sent(msgspec.Struct, frozen=True):
     """What storing a message came to.
 
     Attributes:
-        recipients: every participant, the sender included; empty when this was a repeat, which tells nobody.
+        event: for every participant, the sender included; None when this was a repeat, which tells nobody.
         repeated: the message had been stored before under the same ``clientMessageId``.
     """
 
     message: Message
-    recipients: tuple[str, ...]
+    event: LogEvent | None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told."""
+        return () if self.event is None else self.event.user_ids
     repeated: bool
 
 
 class ReadMark(msgspec.Struct, frozen=True, rename="camel"):
     """The answer to ``read`` (contract endpoint 27)."""
+class LogEvent(msgspec.Struct, frozen=True):
+    """A durable event, as it stands in its tenant's log and goes to the sockets.
+
+    Attributes:
+        number: its place in the log: 1, 2, 3, … without holes.
+        epoch: which log that is; with the number it is the offset that clients see.
+        payload: one JSON object.
+        user_ids: who is to be told, as it was when it happened.
+    """
+
+    number: int
+    epoch: str
+    event: str
+    payload: bytes
+    user_ids: tuple[str, ...]
+
+
 
     room_id: str
     user_id: str
@@ -267,10 +298,15 @@ class ReadMark(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class MarkedRead(msgspec.Struct, frozen=True):
-    """What a ``read`` came to; ``recipients`` is empty when the mark did not move, which tells nobody."""
+    """What a ``read`` came to; ``event`` is None when the mark did not move, which tells nobody."""
 
     mark: ReadMark
-    recipients: tuple[str, ...]
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told."""
+        return () if self.event is None else self.event.user_ids
+
+    event: LogEvent | None
 
 
 class DeliveryMark(msgspec.Struct, frozen=True, rename="camel"):
@@ -280,6 +316,15 @@ class DeliveryMark(msgspec.Struct, frozen=True, rename="camel"):
     user_id: str
     last_delivered_at: str
     last_delivered_message_id: str | None
+
+class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
+    """The payload of ``room-read`` (contract 4.4)."""
+
+    room_id: str
+    user_id: str
+    last_read_at: str
+    last_read_message_id: str | None
+
 
 
 class RoomPage(msgspec.Struct, frozen=True, rename="camel"):

@@ -166,13 +166,10 @@ class Changes:
         change: Callable[[Callable[[ChangedMessage], None]], Awaitable[ChangedMessage]],
     ) -> bytes:
         """Make a change and tell of it."""
-        json = b""
 
         def announce(changed: ChangedMessage) -> None:
-            nonlocal json
-            json = _ENCODE(changed.message)
-            if changed.recipients:
-                self._fanout.to_users(tenant_id, changed.recipients, "message-updated", json)
+            if changed.event is not None:
+                self._fanout.tell(tenant_id, changed.event)
 
-        await change(announce)
-        return json
+        changed = await change(announce)
+        return _ENCODE(changed.message) if changed.event is None else changed.event.payload

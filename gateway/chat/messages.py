@@ -77,16 +77,14 @@ class Messages:
             parent_message_id=parent_message_id,
             by_server=by_server,
         )
-        json = b""
 
         def announce(sent: Sent) -> None:
-            nonlocal json
-            json = _ENCODE(sent.message)
-            if sent.recipients:
-                self._fanout.to_users(tenant_id, sent.recipients, "new-message", json)
+            if sent.event is not None:
+                self._fanout.tell(tenant_id, sent.event)
 
         sent = await self._store.send_message(draft, then=announce, once=once)
-        return Delivered(message=sent.message, json=json or _ENCODE(sent.message), repeated=sent.repeated)
+        json = _ENCODE(sent.message) if sent.event is None else sent.event.payload
+        return Delivered(message=sent.message, json=json, repeated=sent.repeated)
 
     async def forward(
         self,
@@ -123,14 +121,14 @@ class Messages:
             target_room_ids=targets,
             by_server=by_server,
         )
-        encoded: list[bytes] = []
 
         def announce(forwarded: Forwarded) -> None:
             for sent in forwarded.sent:
-                encoded.append(_ENCODE(sent.message))
-                self._fanout.to_users(tenant_id, sent.recipients, "new-message", encoded[-1])
+                if sent.event is not None:
+                    self._fanout.tell(tenant_id, sent.event)
 
-        await self._store.forward_message(draft, then=announce, once=once)
+        forwarded = await self._store.forward_message(draft, then=announce, once=once)
+        encoded = [sent.event.payload for sent in forwarded.sent if sent.event is not None]
         return b'{"messages":[' + b",".join(encoded) + b"]}"
 
     async def pinned(self, tenant_id: str, room_id: str, *, viewer_id: str | None) -> MessageList:

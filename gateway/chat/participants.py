@@ -14,17 +14,6 @@ from gateway.config import Limits
 from gateway.records import Role, RoomDetail
 from gateway.store.ports import NewParticipant, Once, RosterChange, Store
 
-_ENCODE = msgspec.json.Encoder().encode
-
-
-class ParticipantsChanged(msgspec.Struct, frozen=True, rename="camel"):
-    """The payload of ``room-participants-changed``."""
-
-    room_id: str
-    action: Literal["joined", "left", "removed"]
-    target_user_id: str
-    actor_user_id: str
-
 
 class DeletedForMe(msgspec.Struct, frozen=True, rename="camel"):
     """What became of a room that a user has put out of his sight."""
@@ -187,15 +176,13 @@ class Participants:
     def _announce(self, tenant_id: str) -> Callable[[RosterChange], None]:
         def announce(change: RosterChange) -> None:
             membership = change.membership
-            if membership is None or change.message is None:
+            if membership is None:
                 return
-            room_id, target_id = change.room.id, membership.target_user_id
+            room_id = change.room.id
             self._rosters.forget(room_id)
             if membership.action != "joined":
-                self._sockets.expel(tenant_id, target_id, room_id)
-            event = ParticipantsChanged(room_id, membership.action, target_id, membership.actor_user_id)
-            self._fanout.to_users(tenant_id, change.recipients, "room-participants-changed", _ENCODE(event))
-            staying = [participant.user_id for participant in change.room.participants]
-            self._fanout.to_users(tenant_id, staying, "new-message", _ENCODE(change.message))
+                self._sockets.expel(tenant_id, membership.target_user_id, room_id)
+            for event in change.events:
+                self._fanout.tell(tenant_id, event)
 
         return announce

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Protocol
+
+from gateway.records import LogEvent
 
 
 class Fanout(Protocol):
     """Whoever changes the data names the recipients; this tells every device of each of them."""
 
-    def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
-        """Queue one event; ``payload`` is one JSON object. Never waits and never raises for a recipient."""
+    def tell(self, tenant_id: str, event: LogEvent) -> None:
+        """Queue an event that has been logged, whether it has recipients or not: each in its turn. Never waits
+        and never raises for a recipient.
+        """
         ...
 
 

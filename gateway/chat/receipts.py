@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from gateway.chat.ports import Fanout
 from gateway.records import DeliveryMark, MarkedRead, ReadMark
 from gateway.store.ports import Once, Store
-
-
-class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
-    """The payload of ``room-read``."""
-
-    room_id: str
-    user_id: str
-    last_read_at: str
-    last_read_message_id: str | None
 
 
 class Receipts:
@@ -41,10 +30,8 @@ class Receipts:
         """
 
         def announce(marked: MarkedRead) -> None:
-            if marked.recipients:
-                mark = marked.mark
-                event = RoomRead(mark.room_id, mark.user_id, mark.last_read_at, mark.last_read_message_id)
-                self._fanout.to_users(tenant_id, marked.recipients, "room-read", msgspec.json.encode(event))
+            if marked.event is not None:
+                self._fanout.tell(tenant_id, marked.event)
 
         marked = await self._store.mark_read(
             tenant_id, room_id, user_id, message_id=message_id, then=announce, once=once

@@ -8,6 +8,7 @@ from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
+from gateway.records import LogEvent
 from gateway.wire.prepared import Prepared, prepare_event
 
 
@@ -45,11 +46,18 @@ class Fanout:
         self._deliver(envelope)
         self._bus.publish(envelope)
 
+    def tell(self, tenant_id: str, event: LogEvent) -> None:
+        """``to_users`` for an event of the log."""
+        self.to_users(
+            tenant_id, event.user_ids, event.event, event.payload, number=event.number, epoch=event.epoch
+        )
+
     def _deliver(self, envelope: Envelope) -> None:
         sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids, but=envelope.but)
         if not sessions:
             return
-        prepared = prepare_event(envelope.event, envelope.payload)
+        offset = f"{envelope.epoch}-{envelope.number}" if envelope.number else ""
+        prepared = prepare_event(envelope.event, envelope.payload, offset)
         if envelope.transient:
             for session in sessions:
                 session.outbox.put_transient(prepared)

@@ -42,7 +42,7 @@ def delete(
     )
     if target.is_last:
         _show_last(db, room_id)
-    return target.changed(db, rosters)
+    return target.changed(db, rosters, now)
 
 
 def _show_last(db: Cursor, room_id: str) -> None:

@@ -47,7 +47,7 @@ def edit(db: Cursor, rosters: Rosters, edit: MessageEdit, now: int) -> ChangedMe
     attachments.attach(db, edit.room_id, edit.message_id, edit.upload_ids)
     if target.is_last:
         db.execute("UPDATE rooms SET last_preview = ? WHERE id = ?", (edit.preview_text, edit.room_id))
-    return target.changed(db, rosters)
+    return target.changed(db, rosters, now)
 
 
 def toggle_reaction(
@@ -60,6 +60,7 @@ def toggle_reaction(
     user_id: str,
     emoji: str,
     by_server: bool,
+    now: int,
 ) -> ChangedMessage:
     """See ``Store.toggle_reaction``."""
     target = targets.find(db, tenant_id, room_id, message_id, actor_id=user_id)
@@ -77,7 +78,7 @@ def toggle_reaction(
         "UPDATE messages SET reactions = ? WHERE id = ?",
         (msgspec.json.encode(after).decode() if after else None, message_id),
     )
-    return target.changed(db, rosters)
+    return target.changed(db, rosters, now)
 
 
 def pin(
@@ -111,7 +112,7 @@ def pin(
         "UPDATE messages SET pinned_at = ?, pinned_by = ? WHERE id = ?",
         (max(now, (newest or 0) + 1), user_id, message_id),
     )
-    return target.changed(db, rosters)
+    return target.changed(db, rosters, now)
 
 
 def unpin(
@@ -123,6 +124,7 @@ def unpin(
     *,
     user_id: str | None,
     by_server: bool,
+    now: int,
 ) -> ChangedMessage:
     """See ``Store.unpin_message``."""
     target = targets.find(db, tenant_id, room_id, message_id, actor_id=user_id)
@@ -131,7 +133,7 @@ def unpin(
     if target.pinned_at is None:
         return target.unchanged(db)
     db.execute("UPDATE messages SET pinned_at = NULL, pinned_by = NULL WHERE id = ?", (message_id,))
-    return target.changed(db, rosters)
+    return target.changed(db, rosters, now)
 
 
 def is_server_made(parts: str) -> bool:

@@ -14,6 +14,7 @@ from gateway.records import now_ms
 from gateway.store.migrate import migrate
 from gateway.store.operations.accounts import AccountOperations
 from gateway.store.operations.changes import ChangeOperations
+from gateway.store.operations.log import LogOperations
 from gateway.store.operations.messages import MessageOperations
 from gateway.store.operations.participants import ParticipantOperations
 from gateway.store.operations.push import PushOperations
@@ -52,6 +53,7 @@ class SqlStore(
     ParticipantOperations,
     MessageOperations,
     ChangeOperations,
+    LogOperations,
     PushOperations,
     SearchOperations,
     UploadOperations,

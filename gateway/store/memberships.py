@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.records import Membership, Message
-from gateway.store import messages
+from gateway.records import LogEvent, Membership, ParticipantsChanged
+from gateway.store import log, messages
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import MessageDraft
 
@@ -17,8 +17,22 @@ class _Part(msgspec.Struct, frozen=True):
     type: str = "data-membership"
 
 
-def tell(db: Cursor, tenant_id: str, room_id: str, change: Membership, now: int) -> Message:
-    """Add the message to the room; its sender is the actor (contract 10, row 18), in the room or not."""
+def announce(
+    db: Cursor, tenant_id: str, room_id: str, change: Membership, user_ids: tuple[str, ...], now: int
+) -> LogEvent:
+    """Log the change for those who are in the room and for the one who joins or goes."""
+    event = ParticipantsChanged(room_id, change.action, change.target_user_id, change.actor_user_id)
+    payload = msgspec.json.encode(event)
+    return log.append(db, tenant_id, "room-participants-changed", payload, user_ids, room_id=room_id, now=now)
+
+
+def tell(
+    db: Cursor, tenant_id: str, room_id: str, change: Membership, user_ids: tuple[str, ...], now: int
+) -> LogEvent:
+    """Add the message to the room, and log it for those who are in it now.
+
+    Its sender is the actor (contract 10, row 18), in the room or not.
+    """
     found = row(db, "SELECT seq, activity_at FROM rooms WHERE id = ?", (room_id,))
     assert found is not None  # whose roster has changed
     newest, activity_at = found
@@ -31,7 +45,7 @@ def tell(db: Cursor, tenant_id: str, room_id: str, change: Membership, now: int)
     )
     message = messages.append(db, draft, newest=newest, activity_at=activity_at, now=now)
     assert message is not None  # without a clientMessageId it repeats none
-    return message
+    return messages.tell(db, tenant_id, message, user_ids, now)
 
 
 def _preview(db: Cursor, tenant_id: str, change: Membership) -> str:

@@ -8,13 +8,14 @@ import msgspec
 import uuid_utils
 
 from gateway.errors import InvalidRequest, no_such_room
-from gateway.records import Message, ParentMessage, Reaction, Sent, iso
-from gateway.store import attachments
+from gateway.records import LogEvent, Message, ParentMessage, Reaction, Sent, iso
+from gateway.store import attachments, log
 from gateway.store.connection import Cursor, row
 from gateway.store.ports import MessageDraft
 from gateway.store.rooms import room_frozen
 from gateway.store.rosters import Rosters
 
+ENCODE = msgspec.json.Encoder().encode
 _REACTIONS = msgspec.json.Decoder(list[Reaction])
 
 # What record takes, in its order: the message, and the one it replies to.
@@ -43,7 +44,15 @@ def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
         repeat = _stored(db, draft)
         assert repeat is not None  # what append has met
         return repeat
-    return Sent(message, rosters.get(db, draft.room_id, roster_version).user_ids, repeated=False)
+    told = rosters.get(db, draft.room_id, roster_version).user_ids
+    return Sent(message, tell(db, draft.tenant_id, message, told, now), repeated=False)
+
+
+def tell(db: Cursor, tenant_id: str, message: Message, user_ids: tuple[str, ...], now: int) -> LogEvent:
+    """Log that there is a new message, for those who are in its room."""
+    return log.append(
+        db, tenant_id, "new-message", ENCODE(message), user_ids, room_id=message.room_id, now=now
+    )
 
 
 def append(
@@ -153,7 +162,7 @@ def _stored(db: Cursor, draft: MessageDraft) -> Sent | None:
         f"{SELECT} WHERE own.room_id = ? AND own.sender_id = ? AND own.client_message_id = ?",
         (draft.room_id, draft.sender_id, draft.client_message_id),
     )
-    return None if found is None else Sent(record(found), (), repeated=True)
+    return None if found is None else Sent(record(found), None, repeated=True)
 
 
 def _parent(db: Cursor, room_id: str, message_id: str) -> ParentMessage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound, no_such_room
 from gateway.records import Membership, Role, RoomDetail
-from gateway.store import memberships, rooms, users
+from gateway.store import log, memberships, rooms, users
 from gateway.store.connection import Cursor, row
 from gateway.store.direct import is_direct
 from gateway.store.ports import NewParticipant, RosterChange
@@ -54,8 +54,9 @@ def add(
     db.execute(
         """
         INSERT INTO participants
-            (room_id, user_id, tenant_id, role, position, joined_at, read_seq, delivered_seq, cleared_seq)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            (room_id, user_id, tenant_id, role, position, joined_at, read_seq, delivered_seq, cleared_seq,
+             from_number)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         (
             room_id,
@@ -67,6 +68,7 @@ def add(
             seq,
             seq,
             former[0] if former else 0,
+            log.head(db, tenant_id),
         ),
     )
     roster_version = new_version()
@@ -79,9 +81,10 @@ def add(
         (roster_version, room_id),
     )
     membership = Membership("joined", actor_id or person.id, person.id)
-    message = memberships.tell(db, tenant_id, room_id, membership, now)
-    recipients = rosters.get(db, room_id, roster_version).user_ids
-    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, message, recipients)
+    told = rosters.get(db, room_id, roster_version).user_ids
+    changed = memberships.announce(db, tenant_id, room_id, membership, told, now)
+    message = memberships.tell(db, tenant_id, room_id, membership, told, now)
+    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, (changed, message))
 
 
 def remove(
@@ -102,7 +105,7 @@ def remove(
     found = row(
         db,
         """
-        SELECT roster_version, role, cleared_seq
+        SELECT roster_version, role, cleared_seq, from_number
         FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
         WHERE rooms.id = ? AND rooms.tenant_id = ?
         """,
@@ -112,8 +115,8 @@ def remove(
         if viewer_id == user_id:
             raise no_such_room()
         return RosterChange(_seen(db, tenant_id, room_id, viewer_id))
-    roster_version, role, cleared_seq = found
-    recipients = rosters.get(db, room_id, roster_version).user_ids
+    roster_version, role, cleared_seq, from_number = found
+    told = rosters.get(db, room_id, roster_version).user_ids
     db.execute("DELETE FROM participants WHERE room_id = ? AND user_id = ?", (room_id, user_id))
     db.execute(
         "INSERT INTO former_participants (room_id, user_id, cleared_seq, left_at) VALUES (?, ?, ?, ?)",
@@ -121,16 +124,19 @@ def remove(
     )
     db.execute(
         "UPDATE rooms SET participant_count = participant_count - 1, roster_version = ? WHERE id = ?",
-        (new_version(), room_id),
+        (staying_version := new_version(), room_id),
     )
     if role == "OPERATOR":
         _keep_an_operator(db, room_id)
     left = actor_id in (None, user_id)
     membership = Membership("left" if left else "removed", actor_id or user_id, user_id)
-    message = memberships.tell(db, tenant_id, room_id, membership, now)
+    changed = memberships.announce(db, tenant_id, room_id, membership, told, now)
+    log.end_stay(db, tenant_id, room_id, user_id, from_number=from_number, to_number=changed.number)
+    staying = rosters.get(db, room_id, staying_version).user_ids
+    message = memberships.tell(db, tenant_id, room_id, membership, staying, now)
     # Who leaves still gets the room to see, as nobody in particular.
     viewer_id = None if left else viewer_id
-    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, message, recipients)
+    return RosterChange(_seen(db, tenant_id, room_id, viewer_id), membership, (changed, message))
 
 
 def change_role(

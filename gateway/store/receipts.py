@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from gateway.errors import NotFound, no_such_room
-from gateway.records import MarkedRead, ReadMark, iso
+from gateway.records import MarkedRead, ReadMark, RoomRead, iso
+from gateway.store import log
 from gateway.store.connection import Cursor, row
 from gateway.store.rosters import Rosters
 
@@ -38,7 +41,7 @@ def mark_read(
     )
     if target is None and message_id is not None:
         raise NotFound("There is no such message in this room.")
-    recipients: tuple[str, ...] = ()
+    moved = False
     # Who joined a room with a history, or cleared it, is past messages he has not marked: his first mark
     # counts.
     if target is not None and (target[1] > read_seq or last_read_at is None):
@@ -62,7 +65,7 @@ def mark_read(
             """,
             (seq, last_read_at, last_read_message_id, room_id, user_id, seq),
         )
-        recipients = rosters.get(db, room_id, roster_version).user_ids
+        moved = True
     mark = ReadMark(
         room_id,
         user_id,
@@ -70,7 +73,11 @@ def mark_read(
         last_read_message_id,
         newest - read_seq - skipped,
     )
-    return MarkedRead(mark, recipients)
+    if not moved:
+        return MarkedRead(mark, None)
+    payload = msgspec.json.encode(RoomRead(room_id, user_id, mark.last_read_at, last_read_message_id))
+    told = rosters.get(db, room_id, roster_version).user_ids
+    return MarkedRead(mark, log.append(db, tenant_id, "room-read", payload, told, room_id=room_id, now=now))
 
 
 def _skipped(

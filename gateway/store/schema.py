@@ -53,6 +53,8 @@ TENANTS = Table(
     Column("webhook_url", Text),
     Column("settings", Text, nullable=False, server_default="{}"),
     Column("created_at", BigInteger, nullable=False),
+    # Which log the tenant's numbers are of: random, so that those of another database are not taken for ours.
+    Column("log_epoch", Text, nullable=False, server_default=""),
 )
 
 USERS = Table(
@@ -156,6 +158,8 @@ PARTICIPANTS = Table(
     # hidden_seq.
     Column("cleared_seq", BigInteger, nullable=False, server_default=text("0")),
     Column("hidden_seq", BigInteger, nullable=False, server_default=text("-1")),
+    # Events of the room with later numbers in the tenant's log are this participant's.
+    Column("from_number", BigInteger, nullable=False, server_default=text("0")),
     ForeignKeyConstraint(["tenant_id", "user_id"], ["users.tenant_id", "users.id"], ondelete="CASCADE"),
     CheckConstraint("role IN ('OPERATOR', 'MEMBER')", name="participants_role"),
     UniqueConstraint("room_id", "position", name="participants_in_order"),
@@ -285,4 +289,55 @@ IDEMPOTENCY = Table(
     Column("body", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Index("idempotency_by_expiry", "expires_at"),
+)
+
+# See log.py. An event of a room is for those who are in it at its number; user_ids names those of any other.
+LOG = Table(
+    "log",
+    METADATA,
+    Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("room_id", Text),
+    Column("event", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("user_ids", Text),
+    Column("logged_at", BigInteger, nullable=False),
+    Index("log_by_room", "room_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+# Each time in a room that has ended: events with numbers after the one and up to the other were his.
+STAYS = Table(
+    "stays",
+    METADATA,
+    Column("room_id", Text, ForeignKey("rooms.id", ondelete="CASCADE"), primary_key=True),
+    Column("to_number", BigInteger, primary_key=True),
+    Column("from_number", BigInteger, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    Index("stays_by_user", "tenant_id", "user_id", "to_number"),
+    sqlite_with_rowid=False,
+)
+
+# The users of events that are not for a whole room.
+ADDRESSEES = Table(
+    "addressees",
+    METADATA,
+    Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Index("addressees_by_user", "tenant_id", "user_id", "number"),
+    sqlite_with_rowid=False,
+)
+
+# The room that a socket has open; kept after the socket, for its client to come back to.
+OPEN_ROOMS = Table(
+    "open_rooms",
+    METADATA,
+    Column("socket_id", Text, primary_key=True),
+    Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
+    Column("room_id", Text, ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Index("open_rooms_by_age", "opened_at"),
+    sqlite_with_rowid=False,
 )

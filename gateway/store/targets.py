@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.errors import Conflict, NotFound, no_such_room
 from gateway.records import Message, Role
-from gateway.store import messages
+from gateway.store import log, messages
 from gateway.store.connection import Cursor, row
 from gateway.store.ports import ChangedMessage
 from gateway.store.rooms import room_frozen
@@ -55,13 +55,23 @@ class Target(msgspec.Struct, frozen=True):
         if self.deleted:
             raise Conflict("This message is deleted.", code="message_deleted")
 
-    def changed(self, db: Cursor, rosters: Rosters) -> ChangedMessage:
-        """The message as the writer has just left it, for everybody in the room."""
-        return ChangedMessage(self._read(db), rosters.get(db, self.room_id, self.roster_version).user_ids)
+    def changed(self, db: Cursor, rosters: Rosters, now: int) -> ChangedMessage:
+        """The message as the writer has just left it, logged for everybody in the room."""
+        message = self._read(db)
+        event = log.append(
+            db,
+            self.tenant_id,
+            "message-updated",
+            messages.ENCODE(message),
+            rosters.get(db, self.room_id, self.roster_version).user_ids,
+            room_id=self.room_id,
+            now=now,
+        )
+        return ChangedMessage(message, event)
 
     def unchanged(self, db: Cursor) -> ChangedMessage:
         """The message as it was found, for nobody but who asked."""
-        return ChangedMessage(self._read(db), ())
+        return ChangedMessage(self._read(db), None)
 
     def _read(self, db: Cursor) -> Message:
         message = messages.find(db, self.tenant_id, self.room_id, self.message_id)

@@ -24,10 +24,19 @@ def create(db: Cursor, name: str, now: int) -> TenantKeys:
     keys = _new_keys(str(uuid_utils.uuid7()))
     db.execute(
         """
-        INSERT INTO tenants (id, name, api_key_sha256, signing_secret, webhook_secret, created_at)
-        VALUES (?, ?, ?, ?, ?, ?)
+        INSERT INTO tenants
+            (id, name, api_key_sha256, signing_secret, webhook_secret, created_at, log_epoch)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
         """,
-        (keys.id, name, _digest(keys.api_key), secrets.token_bytes(32), keys.webhook_secret, now),
+        (
+            keys.id,
+            name,
+            _digest(keys.api_key),
+            secrets.token_bytes(32),
+            keys.webhook_secret,
+            now,
+            secrets.token_hex(4),
+        ),
     )
     apps.create_default(db, keys.id, now)
     return keys

@@ -64,6 +64,13 @@ def join(items: Sequence[Prepared]) -> Prepared:
     )
 
 
-def prepare_event(name: str, payload: bytes) -> Prepared:
-    """A Socket.IO event with one argument on the root namespace; ``name`` is ours and needs no escaping."""
+def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
+    """A Socket.IO event with one argument on the root namespace; ``name`` is ours and needs no escaping.
+
+    Args:
+        offset: what a client that comes back will say was the last it got (contract D12), as a string behind the
+            argument; it needs no escaping either.
+    """
+    if offset:
+        return prepare_text(b'42["%b",%b,"%b"]' % (name.encode(), payload, offset.encode()))
     return prepare_text(b'42["%b",%b]' % (name.encode(), payload))

@@ -22,21 +22,36 @@ POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 def objects(db: apsw.Connection) -> dict[str, list[str]]:
-    """Name to definition of what the database holds, but for Alembic's own table: a line per column, then the
-    constraints, whose order means nothing.
+    """Name to definition of what the database holds, but for Alembic's own table and for the index of words, which
+    no other database has: the columns, then the constraints, whose order means nothing.
     """
     found = db.execute(
-        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"
+        """
+        SELECT name, sql FROM sqlite_master
+        WHERE sql IS NOT NULL AND name <> 'alembic_version' AND name NOT LIKE 'search%'
+        """
     ).fetchall()
-    definitions = {
-        str(name): [line.strip(" \t,") for line in str(sql).splitlines() if line.strip()]
-        for name, sql in found
-    }
+    definitions = {str(name): parts(" ".join(str(sql).split())) for name, sql in found}
     return {
-        name: [line for line in lines if not line.startswith("CONSTRAINT")]
-        + sorted(line for line in lines if line.startswith("CONSTRAINT"))
-        for name, lines in definitions.items()
+        name: [part for part in defined if not part.startswith("CONSTRAINT")]
+        + sorted(part for part in defined if part.startswith("CONSTRAINT"))
+        for name, defined in definitions.items()
     }
+
+
+def parts(sql: str) -> list[str]:
+    """A definition cut at the commas within its outer parentheses; a column that was added later stands behind the
+    constraints there."""
+    head, _, rest = sql.partition("(")
+    body, _, tail = rest.rpartition(")")
+    found, depth = [""], 0
+    for character in body:
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += character
+    return [head.strip(), *(part.strip() for part in found), tail.strip()]
 
 
 def test_migrations_lead_to_the_schema(tmp_path: Path) -> None:

@@ -73,6 +73,7 @@ class ChangeOperations(Operations):
                 user_id=user_id,
                 emoji=emoji,
                 by_server=by_server,
+                now=self._clock(),
             ),
             then,
             once,
@@ -119,7 +120,14 @@ class ChangeOperations(Operations):
         return await self._write(
             tenant_id,
             lambda db: edits.unpin(
-                db, self._rosters, tenant_id, room_id, message_id, user_id=user_id, by_server=by_server
+                db,
+                self._rosters,
+                tenant_id,
+                room_id,
+                message_id,
+                user_id=user_id,
+                by_server=by_server,
+                now=self._clock(),
             ),
             then,
             once,

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from gateway.store.ports.accounts import Accounts, TenantCounts, TenantKeys
 from gateway.store.ports.changes import ChangedMessage, Changes, MessageEdit
+from gateway.store.ports.log import Log, LogSpan, Return
 from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
@@ -31,6 +32,8 @@ __all__ = [
     "CreatedRoom",
     "ForwardDraft",
     "Forwarded",
+    "Log",
+    "LogSpan",
     "MessageDraft",
     "MessageEdit",
     "Messages",
@@ -39,6 +42,7 @@ __all__ = [
     "Participants",
     "Push",
     "Replayed",
+    "Return",
     "RoomChange",
     "RoomDraft",
     "Rooms",
@@ -54,7 +58,7 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Changes, Push, Search, Uploads, Protocol):
+class Store(Accounts, Rooms, Participants, Messages, Changes, Log, Push, Search, Uploads, Protocol):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.

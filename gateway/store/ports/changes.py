@@ -7,15 +7,20 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.records import Message
+from gateway.records import LogEvent, Message
 from gateway.store.ports.once import Once
 
 
 class ChangedMessage(msgspec.Struct, frozen=True):
-    """A message as it is now; ``recipients`` is empty when nothing changed, which tells nobody."""
+    """A message as it is now; ``event`` is None when nothing changed, which tells nobody."""
 
     message: Message
-    recipients: tuple[str, ...]
+    event: LogEvent | None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told."""
+        return () if self.event is None else self.event.user_ids
 
 
 class MessageEdit(msgspec.Struct, frozen=True, kw_only=True):

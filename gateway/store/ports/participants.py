@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from gateway.records import Membership, Message, Role, RoomDetail
+from gateway.records import LogEvent, Membership, Role, RoomDetail
 from gateway.store.ports.once import Once
 from gateway.store.ports.rooms import NewParticipant
 
@@ -19,15 +19,19 @@ class RosterChange(msgspec.Struct, frozen=True):
         room: with the new roster, as the actor sees it; as nobody in particular for who has left, and for
             the API key.
         membership: what changed; None when there was nothing to do.
-        message: the one that tells of it, for the participants of now; None when there was nothing to do.
-        recipients: who is to be told: the participants, with the one who joined or was removed; empty when
-            nothing changed.
+        events: what tells of it, in order: the change itself, for the participants and the one who joined or
+            was removed; then the message about it, for the participants of now. Empty when there was nothing
+            to do.
     """
 
     room: RoomDetail
     membership: Membership | None = None
-    message: Message | None = None
-    recipients: tuple[str, ...] = ()
+    events: tuple[LogEvent, ...] = ()
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told of the change itself."""
+        return self.events[0].user_ids if self.events else ()
 
 
 class Participants(Protocol):
