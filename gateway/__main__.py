@@ -236,7 +236,8 @@ def migrate(*, where: Where = HERE) -> None:
 
     config = where.settings()
     applied = run(config.database)
-    print(f"{config.database}: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
+    name = config.database if isinstance(config.database, Path) else "database_url"  # there is a password in it
+    print(f"{name}: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
 
 
 def tenant_name(text: str) -> str:

@@ -91,6 +91,8 @@ class Tokens(Section, frozen=True):
 class StoreSettings(Section, frozen=True):
     synchronous: Literal["full", "normal"] = "full"
     waiting_writes: Count = 10_000
+    writers: Count = 2
+    readers: Count = 4
 
 
 class Redis(Section, frozen=True):
@@ -111,6 +113,7 @@ class Config(Section, frozen=True):
     host: Annotated[str, Meta(min_length=1)] = "0.0.0.0"
     port: Port = 3001
     data: Path = Path("data")
+    database_url: str | None = None
     public_url: str | None = None
     drain_s: DurationOrZero = 10.0
     tls: Tls = Tls()
@@ -125,9 +128,9 @@ class Config(Section, frozen=True):
     log: Log = Log()
 
     @property
-    def database(self) -> Path:
-        """The SQLite file, which server and operator's commands open alike."""
-        return self.data / "gateway.db"
+    def database(self) -> Path | str:
+        """The SQLite file, or the URL of PostgreSQL, which server and operator's commands open alike."""
+        return self.database_url or self.data / "gateway.db"
 
 
 class _Setting(msgspec.Struct, frozen=True):
@@ -317,5 +320,10 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
         raise ConfigError(
             f"{blame('redis', 'url')}: expected redis://user:password@host:port/0, or rediss:// for TLS"
         )
+    if config.database_url is not None and not config.database_url.startswith(
+        ("postgresql://", "postgres://")
+    ):
+        # Not shown: whatever it is, there is a password in it.
+        raise ConfigError(f"{blame('database_url')}: expected postgresql://user:password@host/database")
     if config.data.exists() and not config.data.is_dir():
         raise ConfigError(f"{blame('data')}: {config.data} is a file, not a folder")

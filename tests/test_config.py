@@ -205,7 +205,7 @@ class TestTheDevelopmentFile:
 
     def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
         text = DEVELOPMENT.read_text()
-        absent_by_default = {("public_url",), ("tls", "certificate"), ("tls", "key")}
+        absent_by_default = {("public_url",), ("database_url",), ("tls", "certificate"), ("tls", "key")}
         absent_by_default |= {("redis", "sentinel_password"), ("redis", "ca")}
         assert paths_in(text) == {path for path, _ in leaves(Config)} - absent_by_default
         uncommented = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)

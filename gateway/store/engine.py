@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -13,6 +13,7 @@ from gateway.errors import Unavailable
 from gateway.records import now_ms
 from gateway.store.migrate import migrate
 from gateway.store.operations.accounts import AccountOperations
+from gateway.store.operations.base import Database
 from gateway.store.operations.changes import ChangeOperations
 from gateway.store.operations.log import LogOperations
 from gateway.store.operations.messages import MessageOperations
@@ -30,21 +31,30 @@ READY_S = 2.0
 
 @asynccontextmanager
 async def open_store(
-    path: Path, *, settings: StoreSettings, clock: Callable[[], int] = now_ms
+    where: Path | str, *, settings: StoreSettings, clock: Callable[[], int] = now_ms
 ) -> AsyncIterator[SqlStore]:
-    """The store in the database file at ``path``, which is created or migrated first.
+    """The store in an SQLite file, which is created or migrated first, or in a PostgreSQL database.
 
-    Leaving the block finishes the queued writes and closes the file.
+    Leaving the block finishes the queued writes and closes the database.
 
     Args:
+        where: the path of the file, or the URL of the database.
         clock: milliseconds since the epoch.
 
     Raises:
-        apsw.Error: the file cannot be used.
+        apsw.Error, psycopg.Error: the database cannot be used.
     """
-    await trio.to_thread.run_sync(migrate, path)
-    async with open_file(path, settings=settings) as database:
+    await trio.to_thread.run_sync(migrate, where)
+    async with _open_database(where, settings) as database:
         yield SqlStore(database=database, rosters=Rosters(), clock=clock)
+
+
+def _open_database(where: Path | str, settings: StoreSettings) -> AbstractAsyncContextManager[Database]:
+    if isinstance(where, Path):
+        return open_file(where, settings=settings)
+    from gateway.store.postgresql.database import open_server  # psycopg is an extra
+
+    return open_server(where, settings=settings)
 
 
 class SqlStore(

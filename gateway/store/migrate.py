@@ -1,9 +1,12 @@
-"""Bringing a database to the current schema.
+"""Bringing a database to the current schema, by the same revisions for SQLite and PostgreSQL.
 
 Alembic's revisions are the only way to a schema. They are compiled to SQL offline and run through our own
 connection: the SQLite that Python links may be an old one with a WAL bug, and one file must not be opened
-through two libraries. All revisions of a call are one transaction under the write lock, so processes that
-start at once take turns, and a migration that fails leaves nothing behind.
+through two libraries. All revisions of a call are one transaction under a lock, so processes that start at
+once take turns, and a migration that fails leaves nothing behind.
+
+A database may be ahead of the process: while nodes are upgraded one after the other, those of the version
+before work on. ``migrations/README.md`` says what a revision must keep to for that.
 """
 
 from __future__ import annotations
@@ -11,32 +14,55 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import apsw
-
+from gateway.errors import ConfigError
 from gateway.store.connection import row
-from gateway.store.sqlite.connection import connect
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 # How long a process waits for another one's migration, in ms.
 LOCK_WAIT_MS = 60_000
+# The advisory lock of migrations; any number that tenants' locks are unlikely to be.
+LOCK = 7_100_000_001
 
 
-def migrate(path: Path) -> list[str]:
-    """Create or upgrade the database at ``path``; returns the revisions applied, oldest first.
+def migrate(database: Path | str) -> list[str]:
+    """Create or upgrade the database; returns the revisions applied, oldest first.
+
+    Args:
+        database: the path of an SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
-        apsw.Error: the file cannot be opened or is not ours.
+        apsw.Error, psycopg.Error: it is not ours, or the revisions cannot be applied.
+        ConfigError: the server cannot be reached, or does not let us in.
     """
+    return _migrate_file(database) if isinstance(database, Path) else _migrate_server(database)
+
+
+def head() -> str:
+    """The newest revision, known from the file names alone: importing Alembic takes longer than starting
+    does.
+    """
+    return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("r[0-9]*.py"))
+
+
+def _migrate_file(path: Path) -> list[str]:
+    from gateway.store.sqlite.connection import connect
+
     path.parent.mkdir(parents=True, exist_ok=True)
     db = connect(path, busy_ms=LOCK_WAIT_MS)
+
+    def current() -> str | None:
+        if row(db.cursor(), "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'") is None:
+            return None
+        found = row(db.cursor(), "SELECT version_num FROM alembic_version")
+        return None if found is None else str(found[0])
+
     try:
-        if _current(db) == head():
+        if not _is_behind(current()):
             return []
         db.execute("BEGIN IMMEDIATE")
         try:
-            current = _current(db)  # another process may have been faster
-            revisions, sql = _compile(current)
+            revisions, sql = _compile(current(), "sqlite")  # another process may have been faster
             db.execute(sql).fetchall()
         except BaseException:
             if db.in_transaction:
@@ -48,32 +74,57 @@ def migrate(path: Path) -> list[str]:
         db.close()
 
 
-def head() -> str:
-    """The newest revision, known from the file names alone: importing Alembic takes longer than starting
-    does.
-    """
-    return max(path.name[1:5] for path in (MIGRATIONS / "versions").glob("r[0-9]*.py"))
+def _migrate_server(url: str) -> list[str]:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise ConfigError(
+            'database_url: needs the extra "postgresql": pip install "gateway[postgresql]"'
+        ) from error
+    from gateway.store.postgresql.session import connect
+
+    try:
+        db = connect(url, statement_ms=LOCK_WAIT_MS)
+    except psycopg.Error as error:
+        # Whom it cannot reach, or what it was refused; never the password.
+        raise ConfigError(f"database_url: {' '.join(str(error).split())}") from error
+    try:
+
+        def current() -> str | None:
+            if db.script("SELECT to_regclass('alembic_version')::text") is None:
+                return None
+            found: str | None = db.script("SELECT version_num FROM alembic_version")
+            return found
+
+        if not _is_behind(current()):
+            return []
+        db.script(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+        # Filling a new column or index of a large table takes its time.
+        db.script("SET LOCAL statement_timeout = 0")
+        revisions, sql = _compile(current(), "postgresql")
+        db.script(f"{sql}; COMMIT")
+        return revisions
+    finally:
+        db.close()  # which undoes what was not committed
 
 
-def _current(db: apsw.Connection) -> str | None:
-    cursor = db.cursor()
-    if row(cursor, "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'") is None:
-        return None
-    found = row(cursor, "SELECT version_num FROM alembic_version")
-    return None if found is None else str(found[0])
+def _is_behind(current: str | None) -> bool:
+    return current is None or current < head()
 
 
-def _compile(current: str | None) -> tuple[list[str], str]:
+def _compile(current: str | None, dialect: str) -> tuple[list[str], str]:
     """The revisions after ``current``, oldest first, and the SQL that applies them."""
+    if not _is_behind(current):
+        return [], ""
     # Alembic and SQLAlchemy are needed only for a database that is behind, which is once per upgrade.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.script import ScriptDirectory
 
+    import gateway.store.schema  # noqa: F401  which says how text is compared
+
     script = ScriptDirectory(str(MIGRATIONS))
     pending = [step.revision for step in script.iterate_revisions("head", current or "base")]
-    if not pending:
-        return [], ""
     sql = io.StringIO()
     with EnvironmentContext(
         Config(),
@@ -82,6 +133,6 @@ def _compile(current: str | None) -> tuple[list[str], str]:
         as_sql=True,
         starting_rev=current,
     ) as environment:
-        environment.configure(dialect_name="sqlite", output_buffer=sql, literal_binds=True)
+        environment.configure(dialect_name=dialect, output_buffer=sql, literal_binds=True)
         environment.run_migrations()
     return pending[::-1], sql.getvalue()

@@ -31,6 +31,14 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.ext.compiler import compiles
+
+
+@compiles(Text, "postgresql")
+def _compared_by_bytes(*_: object, **__: object) -> str:
+    """Text is compared by its bytes, as SQLite does, whatever the language of the database."""
+    return 'TEXT COLLATE "C"'
+
 
 # Every constraint has a name, so that a later migration can drop it.
 METADATA = MetaData(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from gateway.errors import no_such_room
 from gateway.records import Message, RoomSummary, SearchPage
-from gateway.store import cursors, rooms
+from gateway.store import cursors, messages, rooms
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import SearchQuery
 from gateway.store.words import has_all, words_of, words_wanted
@@ -15,6 +15,10 @@ from gateway.store.words import has_all, words_of, words_wanted
 LOOKED_AT = 1_000
 # Nobody looks for a crowd without a name by the names of who is in it.
 NAMED_BY = 20
+
+# Columns of messages.SELECT.
+_ID, _AT = 0, 6
+_END_OF_TIME: Final = (1 << 62, "")
 
 
 class FullText(Protocol):
@@ -28,10 +32,27 @@ class FullText(Protocol):
         """See ``Store.index_messages``; a job for the writer, bounded."""
         ...
 
-    def messages_page(
-        self, db: Cursor, query: SearchQuery, wanted: list[str]
-    ) -> tuple[list[Message], str | None]:
-        """The messages the viewer can read that have all of these words, newest first, and the next cursor."""
+    def in_room(
+        self,
+        db: Cursor,
+        room: int,
+        room_id: str,
+        cleared_seq: int,
+        wanted: list[str],
+        *,
+        before: tuple[int, str],
+        most: int,
+    ) -> list[tuple[Any, ...]]:
+        """The messages of a room that have all of these words, as they are now, newest first.
+
+        Args:
+            room: its number in ``search_rooms``.
+            cleared_seq: only later messages.
+            before: only messages with a smaller (created_at, id).
+            most: how many are wanted; more do no harm.
+
+        Returns rows of ``messages.SELECT``.
+        """
         ...
 
 
@@ -46,8 +67,56 @@ def page(db: Cursor, full_text: FullText, query: SearchQuery) -> SearchPage:
         found, next_cursor = _rooms(db, query, wanted)
     if query.scope == "rooms":
         return SearchPage(found, [], next_cursor)
-    said, next_cursor = full_text.messages_page(db, query, wanted)
+    said, next_cursor = _messages(db, full_text, query, wanted)
     return SearchPage(found, said, next_cursor)
+
+
+def _messages(
+    db: Cursor, full_text: FullText, query: SearchQuery, wanted: list[str]
+) -> tuple[list[Message], str | None]:
+    """The messages the viewer can read that have all of these words, newest first, and the next cursor."""
+    before = _END_OF_TIME if query.cursor is None else cursors.found_position(query.cursor)
+    if not wanted:
+        return [], None
+    newest: list[tuple[Any, ...]] = []
+    for room, room_id, cleared_seq, activity_at in _own_rooms(db, query):
+        if len(newest) > query.limit and activity_at < newest[-1][_AT]:
+            break
+        newest += full_text.in_room(
+            db, room, room_id, cleared_seq, wanted, before=before, most=query.limit + 1
+        )
+        newest.sort(key=lambda found: (found[_AT], found[_ID]), reverse=True)
+        del newest[query.limit + 1 :]
+    next_cursor = None
+    if len(newest) > query.limit:
+        newest.pop()
+        next_cursor = cursors.before_found(newest[-1][_AT], newest[-1][_ID])
+    return [messages.record(found) for found in newest], next_cursor
+
+
+def _own_rooms(db: Cursor, query: SearchQuery) -> list[tuple[int, str, int, int]]:
+    """The viewer's rooms, the one with the newest message first: number, id, cleared_seq, activity_at."""
+    where = ""
+    values = [query.tenant_id, query.viewer_id]
+    if query.room_id is not None:
+        where += " AND own.room_id = ?"
+        values.append(query.room_id)
+    if query.participant_id is not None:
+        where += " AND EXISTS (SELECT 1 FROM participants WHERE room_id = own.room_id AND user_id = ?)"
+        values.append(query.participant_id)
+    return rows(
+        db,
+        f"""
+        SELECT search_rooms.number, own.room_id, own.cleared_seq, rooms.activity_at
+        FROM participants AS own
+        CROSS JOIN rooms
+        CROSS JOIN search_rooms
+        WHERE own.tenant_id = ? AND own.user_id = ? AND rooms.id = own.room_id AND rooms.seq > own.cleared_seq
+            AND search_rooms.room_id = own.room_id{where}
+        ORDER BY rooms.activity_at DESC
+        """,
+        values,
+    )
 
 
 def _rooms(db: Cursor, query: SearchQuery, wanted: list[str]) -> tuple[list[RoomSummary], str | None]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+import trio
 
 from gateway.config import StoreSettings
 from gateway.records import Message, RoomDetail, RoomSummary, Sent
@@ -21,13 +22,15 @@ from gateway.store.ports import (
     RosterChange,
     Store,
 )
+from tests.support.postgresql import Server
 
 
 class Clock:
     """Milliseconds since the epoch, moved by hand.
 
     Attributes:
-        asked: called whenever the store asks for the time, which it does in the midst of writing.
+        asked: called whenever the store asks for the time, which it does in the midst of writing, in
+            whichever thread that is.
     """
 
     def __init__(self) -> None:
@@ -39,16 +42,23 @@ class Clock:
         return self.ms
 
 
+def on_the_loop(call: Callable[[], object]) -> Callable[[], None]:
+    """``call``, to be called from any thread, but run on this event loop before that goes on."""
+    token = trio.lowlevel.current_trio_token()
+
+    def forwarded() -> None:
+        if trio.lowlevel.in_trio_run():
+            call()
+        else:
+            trio.from_thread.run_sync(call, trio_token=token)
+
+    return forwarded
+
+
 OpenStore: TypeAlias = Callable[[Path, Clock], AbstractAsyncContextManager[Store]]
 
-
-def open_sqlite(folder: Path, clock: Clock) -> AbstractAsyncContextManager[Store]:
-    # Durability has a test of its own; the others need not wait for the disk.
-    return open_store(folder / "gateway.db", settings=StoreSettings(synchronous="normal"), clock=clock)
-
-
-# A further implementation is one more entry here.
-STORES = [pytest.param(open_sqlite, id="sqlite")]
+# Durability has a test of its own; the others need not wait for the disk.
+SETTINGS = StoreSettings(synchronous="normal")
 
 
 class Home:
@@ -150,10 +160,22 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=STORES)
-def open_any(request: pytest.FixtureRequest) -> OpenStore:
-    factory: OpenStore = request.param
-    return factory
+@pytest.fixture(params=["sqlite", "postgresql"])
+def open_any(request: pytest.FixtureRequest) -> Iterator[OpenStore]:
+    """Opens the store of a folder, on the first time a new one; a test runs once for each kind."""
+    if request.param == "sqlite":
+        yield lambda folder, clock: open_store(folder / "gateway.db", settings=SETTINGS, clock=clock)
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    databases: dict[Path, str] = {}
+    with ExitStack() as stack:
+
+        def open_postgresql(folder: Path, clock: Clock) -> AbstractAsyncContextManager[Store]:
+            if folder not in databases:
+                databases[folder] = stack.enter_context(server.database())
+            return open_store(databases[folder], settings=SETTINGS, clock=clock)
+
+        yield open_postgresql
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
 
 from gateway.errors import NotFound
 from gateway.records import Sent
 
-from .conftest import Home
+from .conftest import Home, on_the_loop
 
 
 async def test_announcements_commits_and_times_have_one_order(home: Home) -> None:
@@ -43,14 +42,12 @@ async def test_what_is_announced_can_be_read_already(home: Home) -> None:
     room = await home.room("ann", "bob")
     readable: list[bool] = []
 
-    def look(sent: Sent) -> None:
-        # Reads return at once, so this one can be driven by hand from a callback.
-        reading = home.store.message(home.tenant_id, room.id, sent.message.id)
-        with pytest.raises(StopIteration) as returned:
-            reading.send(None)
-        readable.append(returned.value.value is not None)
+    async def look(sent: Sent) -> None:
+        found = await home.store.message(home.tenant_id, room.id, sent.message.id)
+        readable.append(found is not None)
 
-    await home.send(room.id, "ann", then=look)
+    async with trio.open_nursery() as nursery:
+        await home.send(room.id, "ann", then=lambda sent: nursery.start_soon(look, sent))
 
     assert readable == [True]
 
@@ -75,7 +72,7 @@ async def test_a_write_whose_asker_is_cancelled_happens_and_is_announced(home: H
         told.set()
 
     with trio.CancelScope() as scope:
-        home.clock.asked = scope.cancel  # while the message is being written
+        home.clock.asked = on_the_loop(scope.cancel)  # while the message is being written
         await home.send(room.id, "ann", then=then)
     await told.wait()
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import Conflict
 from gateway.records import Message
 
-from .conftest import STORES, Clock, Home, OpenStore
+from .conftest import Clock, Home, OpenStore
 
 PEOPLE = ("ann", "bob", "cid", "dan")
 
@@ -193,9 +193,8 @@ async def check(home: Home, room_id: str, model: Model) -> None:
         assert listed is not None or room.unread_count == 0  # hidden, and nothing new in it
 
 
-# A fixture is made once per test, not per example: each history opens a store of its own.
-@pytest.mark.parametrize("open_any", STORES)
-@settings(max_examples=25, deadline=None)
+# The fixture is made once per test, not per example: each history opens a store of its own.
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(steps, min_size=60, max_size=120))
 def test_what_is_kept_equals_a_recount_after_every_step(
     open_any: OpenStore, history: list[tuple[Any, ...]]

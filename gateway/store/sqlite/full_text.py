@@ -17,10 +17,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from gateway.records import Message
-from gateway.store import cursors, messages
+from gateway.store import messages
 from gateway.store.connection import Cursor, row, rows
-from gateway.store.ports import SearchQuery
 from gateway.store.words import has_all, words_of_parts
 
 # One batch holds the loop and the writer for about as long as 25 messages do.
@@ -28,10 +26,8 @@ BATCH: Final = 64
 BATCH_CHARACTERS: Final = 100_000
 SEQ_BITS: Final = 32
 
-# Columns of messages.SELECT.
-_ID, _PARTS, _AT = 0, 4, 6
+_PARTS: Final = 4  # the column of messages.SELECT
 _SEQ: Final = (1 << SEQ_BITS) - 1
-_END_OF_TIME: Final = (1 << 62, "")
 
 
 def is_behind(db: Cursor) -> bool:
@@ -82,50 +78,7 @@ def index(db: Cursor) -> bool:
     return len(changes) == BATCH or last != changes[-1][0]
 
 
-def messages_page(db: Cursor, query: SearchQuery, wanted: list[str]) -> tuple[list[Message], str | None]:
-    """See ``FullText.messages_page``."""
-    before = _END_OF_TIME if query.cursor is None else cursors.found_position(query.cursor)
-    if not wanted:
-        return [], None
-    newest: list[tuple[Any, ...]] = []
-    for room, room_id, cleared_seq, activity_at in _rooms(db, query):
-        if len(newest) > query.limit and activity_at < newest[-1][_AT]:
-            break
-        newest += _in_room(db, room, room_id, cleared_seq, wanted, before=before, most=query.limit + 1)
-        newest.sort(key=lambda found: (found[_AT], found[_ID]), reverse=True)
-        del newest[query.limit + 1 :]
-    next_cursor = None
-    if len(newest) > query.limit:
-        newest.pop()
-        next_cursor = cursors.before_found(newest[-1][_AT], newest[-1][_ID])
-    return [messages.record(found) for found in newest], next_cursor
-
-
-def _rooms(db: Cursor, query: SearchQuery) -> list[tuple[int, str, int, int]]:
-    """The viewer's rooms, the one with the newest message first: number, id, cleared_seq, activity_at."""
-    where = ""
-    values = [query.tenant_id, query.viewer_id]
-    if query.room_id is not None:
-        where += " AND own.room_id = ?"
-        values.append(query.room_id)
-    if query.participant_id is not None:
-        where += " AND EXISTS (SELECT 1 FROM participants WHERE room_id = own.room_id AND user_id = ?)"
-        values.append(query.participant_id)
-    return rows(
-        db,
-        f"""
-        SELECT search_rooms.number, own.room_id, own.cleared_seq, rooms.activity_at
-        FROM participants AS own
-        CROSS JOIN rooms ON rooms.id = own.room_id AND rooms.seq > own.cleared_seq
-        CROSS JOIN search_rooms ON search_rooms.room_id = own.room_id
-        WHERE own.tenant_id = ? AND own.user_id = ?{where}
-        ORDER BY rooms.activity_at DESC
-        """,
-        values,
-    )
-
-
-def _in_room(
+def in_room(
     db: Cursor,
     room: int,
     room_id: str,
@@ -135,7 +88,7 @@ def _in_room(
     before: tuple[int, str],
     most: int,
 ) -> list[tuple[Any, ...]]:
-    """Up to ``most`` rows of ``messages.SELECT``, newest first."""
+    """See ``FullText.in_room``."""
     found: list[tuple[Any, ...]] = []
     # Words are of letters and digits: nothing in them ends the quotation.
     match = " AND ".join([f'"{room}:{word}" *' for word in wanted])

@@ -104,7 +104,7 @@ def upgrade() -> None:
         sa.Column("parent_message_id", sa.Text(), nullable=True),
         sa.Column("edited_at", sa.BigInteger(), nullable=True),
         sa.Column("deleted_at", sa.BigInteger(), nullable=True),
-        sa.Column("deleted_hidden", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("deleted_hidden", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("reactions", sa.Text(), nullable=True),
         sa.Column("pinned_at", sa.BigInteger(), nullable=True),
         sa.Column("pinned_by", sa.Text(), nullable=True),

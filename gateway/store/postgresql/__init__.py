@@ -1,0 +1,1 @@
+"""The database in PostgreSQL, which several nodes share: threads that group-commit, and threads that read."""

@@ -1,0 +1,77 @@
+"""The database in PostgreSQL, over a few connections that write and a few that read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+from zlib import crc32
+
+import trio
+
+from gateway.config import StoreSettings
+from gateway.errors import Unavailable
+from gateway.store.connection import Cursor
+from gateway.store.postgresql import full_text
+from gateway.store.postgresql.readers import ANSWER_S, Readers
+from gateway.store.postgresql.writer import Lane
+from gateway.store.searching import FullText
+
+T = TypeVar("T")
+
+
+class ServerDatabase:
+    """``gateway.store.operations.base.Database`` on a server. Made by :func:`open_server`."""
+
+    def __init__(self, url: str, *, lanes: list[Lane], readers: int) -> None:
+        self._lanes = lanes
+        self._readers = Readers(url, connections=readers)
+        self._slow_readers = Readers(url, connections=max(1, readers // 2))
+        self.full_text: FullText = full_text
+
+    async def write(
+        self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
+    ) -> T:
+        """By the tenant's own lane, which keeps its writes in order.
+
+        Raises:
+            Unavailable: see ``Lane.write``; or the server has not answered in time, and may have written.
+        """
+        lane = self._lanes[crc32(tenant_id.encode()) % len(self._lanes) if tenant_id else 0]
+        with trio.move_on_after(ANSWER_S):
+            return await lane.write(job, then, tenant_id=tenant_id)
+        raise Unavailable("The store does not answer.")
+
+    def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]:
+        return self._readers.read(query, together=together)
+
+    def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
+        return self._slow_readers.read(query, together=True, within_s=within_s)
+
+    def statistics(self) -> dict[str, float]:
+        total: dict[str, float] = {"reads_waiting": self._readers.waiting + self._slow_readers.waiting}
+        for lane in self._lanes:
+            for name, value in lane.statistics().items():
+                total[name] = total.get(name, 0) + value
+        total["writes_per_commit"] = total["writes"] / total["commits"] if total["commits"] else 0.0
+        return total
+
+    async def close(self) -> None:
+        for lane in self._lanes:
+            await lane.close()
+        self._readers.close()
+        self._slow_readers.close()
+
+
+@asynccontextmanager
+async def open_server(url: str, *, settings: StoreSettings) -> AsyncIterator[ServerDatabase]:
+    """The database at ``url``, which has the current schema.
+
+    Leaving the block finishes the queued writes and closes the connections.
+    """
+    lanes = [Lane(url, waiting_limit=settings.waiting_writes) for _ in range(settings.writers)]
+    database = ServerDatabase(url, lanes=lanes, readers=settings.readers)
+    try:
+        yield database
+    finally:
+        await database.close()
