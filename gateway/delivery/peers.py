@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+import msgspec
 import structlog
 import trio
 
@@ -29,6 +30,8 @@ NUMBER_BYTES = 8
 
 Told: TypeAlias = Callable[[str], None]
 
+_ADDRESS = msgspec.msgpack.Decoder(tuple[str, int])
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,14 +42,16 @@ class Peer:
         number: of the last signal that was heard from it.
         heard_at: when that was, or its last heartbeat.
         behind: something it said has been missed, and not been made good.
+        address: where it takes connections of other nodes, as its heartbeat says; None before the first.
     """
 
-    __slots__ = ("behind", "heard_at", "number")
+    __slots__ = ("address", "behind", "heard_at", "number")
 
     def __init__(self, heard_at: float) -> None:
         self.number = 0
         self.heard_at = heard_at
         self.behind = False
+        self.address: tuple[str, int] | None = None
 
 
 class Peers:
@@ -54,11 +59,13 @@ class Peers:
 
     Args:
         lease_s: how long a node may be silent before it is taken for dead.
+        address: where this node takes connections of the others; None if it does not.
     """
 
-    def __init__(self, *, bus: Bus, lease_s: float) -> None:
+    def __init__(self, *, bus: Bus, lease_s: float, address: tuple[str, int] | None = None) -> None:
         self._bus = bus
         self._lease_s = lease_s
+        self._address = b"" if address is None else msgspec.msgpack.encode(address)
         self._said = 0
         self._peers: dict[str, Peer] = {}
         self._on_missed: list[Told] = []
@@ -77,6 +84,11 @@ class Peers:
     def alone(self) -> bool:
         """Whether no other node is alive, as far as this one knows."""
         return not self._peers
+
+    def address_of(self, node_id: str) -> tuple[str, int] | None:
+        """Where a node takes connections of other nodes; None if that is not known, or it is gone."""
+        peer = self._peers.get(node_id)
+        return None if peer is None else peer.address
 
     def on_missed(self, call: Told) -> None:
         """Call this with the id of a node when something it said has not arrived: after a loss, when it had said something
@@ -133,8 +145,11 @@ class Peers:
     def _alive(self, node_id: str, numbered: bytes) -> None:
         peer = self._peers.get(node_id)
         behind = peer is not None and peer.behind
-        if self._hear(node_id, numbered, saying=False) and behind:
-            self._tell_missed(node_id)
+        if self._hear(node_id, numbered, saying=False):
+            if address := numbered[NUMBER_BYTES:]:
+                self._peers[node_id].address = _ADDRESS.decode(address)
+            if behind:
+                self._tell_missed(node_id)
 
     def _tell_missed(self, node_id: str) -> None:
         for call in self._on_missed:
@@ -146,7 +161,7 @@ class Peers:
                 call(node_id)
 
     def _greet(self) -> None:
-        self._bus.signal("alive", self._said.to_bytes(NUMBER_BYTES))
+        self._bus.signal("alive", self._said.to_bytes(NUMBER_BYTES) + self._address)
 
     def say_goodbye(self) -> None:
         """Say, as the last thing of all, that this node ends."""

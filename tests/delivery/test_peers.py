@@ -19,9 +19,11 @@ MOMENT = 0.01
 class Ear:
     """One node's peers, and what they told it."""
 
-    def __init__(self, nursery: trio.Nursery, network: Network) -> None:
+    def __init__(
+        self, nursery: trio.Nursery, network: Network, *, address: tuple[str, int] | None = None
+    ) -> None:
         self.bus = network.node()
-        self.peers = Peers(bus=self.bus, lease_s=LEASE_S)
+        self.peers = Peers(bus=self.bus, lease_s=LEASE_S, address=address)
         self.heard: list[tuple[str, bytes]] = []
         self.missed: list[str] = []
         self.gone: list[str] = []
@@ -71,6 +73,19 @@ async def test_nodes_know_each_other_without_waiting_for_a_heartbeat(network: Ne
         await trio.sleep(MOMENT)
         assert (one.missed, other.missed) == ([], [])
         assert one.peers.statistics()["nodes"] == other.peers.statistics()["nodes"] == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_nodes_know_where_the_others_take_connections_while_they_live(network: Network) -> None:
+    async with trio.open_nursery() as nursery:
+        one = Ear(nursery, network, address=("10.0.0.1", 3002))
+        other = Ear(nursery, network)
+        await trio.sleep(MOMENT)
+        assert other.peers.address_of(one.peers.node_id) == ("10.0.0.1", 3002)
+        assert one.peers.address_of(other.peers.node_id) is None
+        one.peers.say_goodbye()
+        await trio.sleep(MOMENT)
+        assert other.peers.address_of(one.peers.node_id) is None
         nursery.cancel_scope.cancel()
 
 
