@@ -252,26 +252,6 @@ class Roster(msgspec.Struct, frozen=True):
     is_frozen: bool
 
 
-class Sent(msgspec.Struct, frozen=True):
-    """What storing a message came to.
-
-    Attributes:
-        event: for every participant, the sender included; None when this was a repeat, which tells nobody.
-        repeated: the message had been stored before under the same ``clientMessageId``.
-    """
-
-    message: Message
-    event: LogEvent | None
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """Who is to be told."""
-        return () if self.event is None else self.event.user_ids
-    repeated: bool
-
-
-class ReadMark(msgspec.Struct, frozen=True, rename="camel"):
-    """The answer to ``read`` (contract endpoint 27)."""
 class LogEvent(msgspec.Struct, frozen=True):
     """A durable event, as it stands in its tenant's log and goes to the sockets.
 
@@ -289,6 +269,26 @@ class LogEvent(msgspec.Struct, frozen=True):
     user_ids: tuple[str, ...]
 
 
+class Sent(msgspec.Struct, frozen=True):
+    """What storing a message came to.
+
+    Attributes:
+        event: for every participant, the sender included; None when this was a repeat, which tells nobody.
+        repeated: the message had been stored before under the same ``clientMessageId``.
+    """
+
+    message: Message
+    event: LogEvent | None
+    repeated: bool
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told."""
+        return () if self.event is None else self.event.user_ids
+
+
+class ReadMark(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to ``read`` (contract endpoint 27)."""
 
     room_id: str
     user_id: str
@@ -296,26 +296,6 @@ class LogEvent(msgspec.Struct, frozen=True):
     last_read_message_id: str | None
     unread_count: int
 
-
-class MarkedRead(msgspec.Struct, frozen=True):
-    """What a ``read`` came to; ``event`` is None when the mark did not move, which tells nobody."""
-
-    mark: ReadMark
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """Who is to be told."""
-        return () if self.event is None else self.event.user_ids
-
-    event: LogEvent | None
-
-
-class DeliveryMark(msgspec.Struct, frozen=True, rename="camel"):
-    """The answer to ``delivery`` (contract endpoint 28)."""
-
-    room_id: str
-    user_id: str
-    last_delivered_at: str
-    last_delivered_message_id: str | None
 
 class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
     """The payload of ``room-read`` (contract 4.4)."""
@@ -325,6 +305,26 @@ class RoomRead(msgspec.Struct, frozen=True, rename="camel"):
     last_read_at: str
     last_read_message_id: str | None
 
+
+class MarkedRead(msgspec.Struct, frozen=True):
+    """What a ``read`` came to; ``event`` is None when the mark did not move, which tells nobody."""
+
+    mark: ReadMark
+    event: LogEvent | None
+
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """Who is to be told."""
+        return () if self.event is None else self.event.user_ids
+
+
+class DeliveryMark(msgspec.Struct, frozen=True, rename="camel"):
+    """The answer to ``delivery`` (contract endpoint 28)."""
+
+    room_id: str
+    user_id: str
+    last_delivered_at: str
+    last_delivered_message_id: str | None
 
 
 class RoomPage(msgspec.Struct, frozen=True, rename="camel"):
