@@ -104,6 +104,15 @@ class Redis(Section, frozen=True):
     prefix: Annotated[str, Meta(pattern=r"^[\w.:-]+$")] = "gateway"
 
 
+class LiveKit(Section, frozen=True):
+    """The media server of calls; in use when ``url`` is set."""
+
+    url: str | None = None
+    public_url: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = None
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -125,6 +134,7 @@ class Config(Section, frozen=True):
     store: StoreSettings = StoreSettings()
     bus: Literal["memory", "redis"] = "memory"
     redis: Redis = Redis()
+    livekit: LiveKit = LiveKit()
     log: Log = Log()
 
     @property
@@ -143,6 +153,8 @@ class _Setting(msgspec.Struct, frozen=True):
 _PREFIX = "GATEWAY_"
 _FILE_VARIABLE = "GATEWAY_CONFIG"
 _TEST_PREFIX = "GATEWAY_TEST_"  # read by the test suite; a server started by a test inherits them
+# LiveKit's own programs know these names, and so do the deployments that have one (contract 5.6).
+_OTHER_VARIABLES = {f"LIVEKIT_{name.upper()}": ("livekit", name) for name in LiveKit.__struct_fields__}
 _WORDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text"}
 
 _REDIS_URL = re.compile(r"rediss?://([^/?#@]*@)?[^/?#@\s]+(/\d*)?")
@@ -220,6 +232,13 @@ def _unfold(
 def _from_environment(
     environ: Mapping[str, str], types_by_path: Mapping[_Path, Any]
 ) -> Iterator[tuple[_Path, _Setting]]:
+    for name, path in _OTHER_VARIABLES.items():
+        if name in environ:
+            origin = f"environment variable {name}"
+            yield (
+                path,
+                _Setting(_convert(environ[name], types_by_path[path], origin=origin, strict=False), origin),
+            )
     paths = {variable(path): path for path in types_by_path}
     for name, text in environ.items():
         if not name.startswith(_PREFIX) or name == _FILE_VARIABLE or name.startswith(_TEST_PREFIX):
@@ -325,5 +344,18 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
     ):
         # Not shown: whatever it is, there is a password in it.
         raise ConfigError(f"{blame('database_url')}: expected postgresql://user:password@host/database")
+    parts_of_livekit = ("url", "api_key", "api_secret")
+    given = [name for name in parts_of_livekit if getattr(config.livekit, name) is not None]
+    missing = [name for name in parts_of_livekit if name not in given]
+    if given and missing:
+        raise ConfigError(f"{blame('livekit', given[0])}: needs livekit.{missing[0]} beside it")
+    for name in ("url", "public_url"):
+        address = getattr(config.livekit, name)
+        if address is not None:
+            parts = urlsplit(address)
+            if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+                raise ConfigError(
+                    f"{blame('livekit', name)}: expected a ws(s) or http(s) address, not {address!r}"
+                )
     if config.data.exists() and not config.data.is_dir():
         raise ConfigError(f"{blame('data')}: {config.data} is a file, not a folder")

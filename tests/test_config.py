@@ -6,11 +6,11 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
-from gateway.config import Config, leaves, load, variable
+from gateway.config import Config, LiveKit, leaves, load, variable
 from gateway.errors import ConfigError
 
 DEVELOPMENT = Path(__file__).parent.parent / "configs" / "development.toml"
@@ -199,6 +199,48 @@ class TestRedis:
             load(file=None, environ=environ, flags={})
 
 
+class TestLiveKit:
+    ENVIRON: ClassVar = {
+        "LIVEKIT_URL": "ws://livekit:7880",
+        "LIVEKIT_PUBLIC_URL": "wss://media.example.org",
+        "LIVEKIT_API_KEY": "key",
+        "LIVEKIT_API_SECRET": "secret",
+    }
+
+    def test_its_own_variables_are_read(self) -> None:
+        assert load(file=None, environ=self.ENVIRON, flags={}).livekit == LiveKit(
+            url="ws://livekit:7880",
+            public_url="wss://media.example.org",
+            api_key="key",
+            api_secret="secret",
+        )
+
+    def test_they_are_stronger_than_the_file_and_weaker_than_those_of_the_gateway(
+        self, tmp_path: Path
+    ) -> None:
+        file = config_file(tmp_path, '[livekit]\nurl = "http://file"\napi_key = "file"')
+        environ = {**self.ENVIRON, "GATEWAY_LIVEKIT_URL": "http://gateway"}
+        livekit = load(file=file, environ=environ, flags={}).livekit
+        assert (livekit.url, livekit.api_key) == ("http://gateway", "key")
+
+    @pytest.mark.parametrize("missing", ["URL", "API_KEY", "API_SECRET"])
+    def test_it_is_given_whole_or_not_at_all(self, missing: str) -> None:
+        environ = {name: value for name, value in self.ENVIRON.items() if name != f"LIVEKIT_{missing}"}
+        with pytest.raises(
+            ConfigError,
+            match=rf"^environment variable LIVEKIT_\w+: needs livekit\.{missing.lower()} beside it$",
+        ):
+            load(file=None, environ=environ, flags={})
+
+    @pytest.mark.parametrize("name", ["LIVEKIT_URL", "LIVEKIT_PUBLIC_URL"])
+    @pytest.mark.parametrize("value", ["livekit:7880", "tcp://livekit", "ws://"])
+    def test_what_is_no_address_is_refused(self, name: str, value: str) -> None:
+        with pytest.raises(
+            ConfigError, match=rf"^environment variable {name}: expected a ws\(s\) or http\(s\)"
+        ):
+            load(file=None, environ={**self.ENVIRON, name: value}, flags={})
+
+
 class TestTheDevelopmentFile:
     def test_it_gives_the_defaults(self) -> None:
         assert load(file=DEVELOPMENT, environ={}, flags={}) == Config()
@@ -207,6 +249,7 @@ class TestTheDevelopmentFile:
         text = DEVELOPMENT.read_text()
         absent_by_default = {("public_url",), ("database_url",), ("tls", "certificate"), ("tls", "key")}
         absent_by_default |= {("redis", "sentinel_password"), ("redis", "ca")}
+        absent_by_default |= {("livekit", name) for name in LiveKit.__struct_fields__}
         assert paths_in(text) == {path for path, _ in leaves(Config)} - absent_by_default
         uncommented = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
         assert paths_in(uncommented) == {path for path, _ in leaves(Config)}
