@@ -21,8 +21,9 @@ from gateway.store import messages
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.words import has_all, words_of_parts
 
-# One batch holds the loop and the writer for about as long as 25 messages do.
-BATCH: Final = 64
+# One batch holds the loop for some two milliseconds, and the larger it is the less each message costs: 26 us in
+# batches of 64, 23 us in batches of 256.
+BATCH: Final = 128
 BATCH_CHARACTERS: Final = 100_000
 SEQ_BITS: Final = 32
 
