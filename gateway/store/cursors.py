@@ -8,6 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from gateway.errors import InvalidRequest
 
 _ROOM = re.compile(r"r(\d{1,15})\.([0-9a-f-]{36})")
+_CALL = re.compile(r"c([0-9a-f-]{36})")
 _USER = re.compile(r"u(.{1,255})", re.DOTALL)
 _MESSAGE = re.compile(r"m(\d{1,18})")
 _FOUND = re.compile(r"f(\d{1,15})\.([0-9a-f-]{36})")
@@ -31,6 +32,21 @@ def before_found(created_at: int, message_id: str) -> str:
 def after_user(user_id: str) -> str:
     """The cursor of the users whose ids come after this one."""
     return _opaque(f"u{user_id}")
+
+
+def before_call(call_id: str) -> str:
+    """The cursor of the calls that began before this one."""
+    return _opaque(f"c{call_id}")
+
+
+def call_position(cursor: str) -> str:
+    """The call id that :func:`before_call` made a cursor of.
+
+    Raises:
+        InvalidRequest: it did not make this one.
+    """
+    (call_id,) = _parse(cursor, _CALL)
+    return call_id
 
 
 def user_position(cursor: str) -> str:

@@ -14,6 +14,7 @@ from gateway.records import now_ms
 from gateway.store.migrate import migrate
 from gateway.store.operations.accounts import AccountOperations
 from gateway.store.operations.base import Database
+from gateway.store.operations.calls import CallOperations
 from gateway.store.operations.changes import ChangeOperations
 from gateway.store.operations.log import LogOperations
 from gateway.store.operations.messages import MessageOperations
@@ -65,6 +66,7 @@ class SqlStore(
     ChangeOperations,
     LogOperations,
     PushOperations,
+    CallOperations,
     SearchOperations,
     UploadOperations,
 ):

@@ -23,6 +23,7 @@ from gateway.store.ports.push import AppChange, Push
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
 from gateway.store.ports.search import Scope, Search, SearchQuery
 from gateway.store.ports.uploads import UploadDraft, Uploads
+from signaling.ports import CallStore
 
 __all__ = [
     "Accounts",
@@ -58,7 +59,9 @@ __all__ = [
 ]
 
 
-class Store(Accounts, Rooms, Participants, Messages, Changes, Log, Push, Search, Uploads, Protocol):
+class Store(
+    Accounts, Rooms, Participants, Messages, Changes, Log, Push, Search, Uploads, CallStore, Protocol
+):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
     Raises (any method): ``Unavailable`` when the store is away or its write queue is full.
