@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
+from gateway.delivery.order import Order
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 from gateway.records import LogEvent
@@ -19,7 +20,8 @@ class Fanout:
     def __init__(self, *, hub: Hub, bus: Bus) -> None:
         self._hub = hub
         self._bus = bus
-        bus.subscribe(self._deliver, followed=self._followed)
+        self.order = Order(self._deliver)
+        bus.subscribe(self.order.take, followed=self.order.suspect)
 
     def to_users(
         self,
@@ -43,7 +45,7 @@ class Fanout:
                 if there is nobody to tell.
         """
         envelope = Envelope(tenant_id, tuple(user_ids), event, payload, but, transient, number, epoch)
-        self._deliver(envelope)
+        self.order.take(envelope)
         self._bus.publish(envelope)
 
     def tell(self, tenant_id: str, event: LogEvent) -> None:
@@ -64,8 +66,9 @@ class Fanout:
         else:
             Outbox.put_all([session.outbox for session in sessions], prepared)
 
-    def _followed(self, tenant_id: str) -> None:
-        pass
+    def position(self, tenant_id: str) -> int | None:
+        """The number of the last event of this tenant that the sessions here were told; None if it has none."""
+        return self.order.position(tenant_id)
 
     def to_present(self, room_id: str, event: str, payload: bytes, *, but: Session | None = None) -> None:
         """Tell the sessions that have this room open."""
