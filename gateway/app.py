@@ -40,6 +40,7 @@ from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
+from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
 from gateway.chat.users import Users
 from gateway.chat.typing import Typing
@@ -136,6 +137,7 @@ class Node:
             typing=self._typing,
             wheel=self.wheel,
         )
+        self._search = Search(store=store, limiter=self._limiter)
         self.api = Api(self._services())
         self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
         self.sessions = EngineSessions(
@@ -164,6 +166,7 @@ class Node:
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
+            search=self._search,
         )
 
     def _engine_settings(self) -> EngineSettings:
@@ -245,6 +248,7 @@ class Node:
             nursery.start_soon(self.peers.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self.presence.run)
+            nursery.start_soon(self._search.run)
             task_status.started()
 
     async def say_goodbye(self) -> None:

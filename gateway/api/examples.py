@@ -166,6 +166,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "PinBody": {"userId": "u-bob"},
     "ForwardBody": {"userId": "u-bob", "targetRoomIds": ["9a0c7b36-5b0e-4c55-8d5c-7f3f0e6d1a22"]},
     "MessageList": {"messages": [_MESSAGE]},
+    "SearchPage": {"rooms": [_ROOM], "messages": [_MESSAGE], "nextCursor": None},
     "ReplyPage": {"messages": [_MESSAGE], "nextCursor": None},
     "DeliveryBody": {"userId": "u-bob", "lastDeliveredMessageId": _MESSAGE_ID},
     "DeliveryMark": {

@@ -136,8 +136,10 @@ def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any
     for name in values_in(route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     if route.query is not None:
-        for name, schema in schemas[route.query.__name__]["properties"].items():
-            yield {"name": name, "in": "query", "required": False, "schema": _in_a_query(schema)}
+        described = schemas[route.query.__name__]
+        required = described.get("required", ())
+        for name, schema in described["properties"].items():
+            yield {"name": name, "in": "query", "required": name in required, "schema": _in_a_query(schema)}
     if route.method not in ("GET", "HEAD"):
         yield {
             "name": "Idempotency-Key",

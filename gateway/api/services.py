@@ -12,6 +12,7 @@ from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms
+from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
 from gateway.chat.users import Users
 
@@ -30,3 +31,4 @@ class Services:
     messages: Messages
     changes: Changes
     receipts: Receipts
+    search: Search

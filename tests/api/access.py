@@ -124,11 +124,14 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
+    ("GET", "/v1/chat/search"): (None, everyone(rest=200, key=400, other_key=400)),
     ("POST", "/v1/chat/rooms/{roomId}/read"): (
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
 }
+# What a row cannot be asked without.
+QUERIES = {"/v1/chat/search": "?q=hi"}
 # Where the API key must say as whom it acts: in the body, or in the query of what has none.
 ACTING = {
     "/v1/chat/rooms/{roomId}/messages": "senderId",

@@ -22,6 +22,7 @@ from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
+from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
 from gateway.chat.users import Users
 from gateway.config import Limits, Presence, Rate, StoreSettings, Tokens
@@ -200,6 +201,7 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             messages=Messages(store=store, fanout=fanout, limiter=limiter),
             changes=Changes(store=store, fanout=fanout, limiter=limiter),
             receipts=Receipts(store=store, fanout=fanout),
+            search=Search(store=store, limiter=limiter),
         )
         made = Gateway(Api(services), store, authenticator, rosters)
         made.clock, made.fanout = clock, fanout

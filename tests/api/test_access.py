@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gateway.api.table import ROUTES
-from tests.api.access import ACTING, CREDENTIALS, EXPECTED
+from tests.api.access import ACTING, CREDENTIALS, EXPECTED, QUERIES
 from tests.api.conftest import Client, Gateway
 
 ROWS = [
@@ -55,7 +55,7 @@ async def test_a_route_answers_each_credential_as_it_should(
     body, expected = EXPECTED[row.method, row.path]
     caller = await client(gateway, credential)
     await gateway.server.post("/tenant-apps", {"appCode": "shop"})
-    path = place(row.path, room_id, await a_message(gateway, room_id))
+    path = place(row.path, room_id, await a_message(gateway, room_id)) + QUERIES.get(row.path, "")
     if not caller.user_id and row.method != "GET" and row.path in ACTING:
         if body is None:
             path += f"?{ACTING[row.path]}=member"
@@ -134,6 +134,7 @@ async def test_a_room_one_may_not_see_looks_like_one_that_is_not(gateway: Gatewa
         ),
         ("GET", "/chat/rooms/{room}/messages/{message}/replies?viewerId=bob", None),
         ("GET", "/chat/rooms/{room}/pinned-messages?viewerId=bob", None),
+        ("GET", "/chat/search?q=x&viewerId=bob", None),
         ("POST", "/chat/rooms/{room}/delivery", {"userId": "bob"}),
         ("POST", "/chat/rooms/{room}/read", {"userId": "bob"}),
         ("POST", "/chat/rooms/{room}/clear-history", {"userId": "bob"}),

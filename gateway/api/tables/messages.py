@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from gateway.api import changes, messages, receipts
+from gateway.api import changes, messages, receipts, search
 from gateway.api.matching import Route
-from gateway.records import DeliveryMark, Message, MessageList, MessagePage, ReadMark, ReplyPage
+from gateway.records import DeliveryMark, Message, MessageList, MessagePage, ReadMark, ReplyPage, SearchPage
 
 MESSAGES: Final = (
     Route(
@@ -125,5 +125,15 @@ MESSAGES: Final = (
         summary="Move the delivery mark forward",
         body=receipts.DeliveryBody,
         answer=DeliveryMark,
+    ),
+    Route(
+        method="GET",
+        path="/v1/chat/search",
+        handler=search.search,
+        who="either",
+        summary="Find messages by their words, newest first, and rooms by their names, as one user",
+        query=search.SearchParameters,
+        answer=SearchPage,
+        errors=(404, 429),
     ),
 )
