@@ -213,7 +213,7 @@ def token(
         tenant: The tenant's id or name; not needed while there is only one.
         expires_in: Life of the token in seconds.
     """
-    from gateway.api.auth import Authenticator, Session
+    from gateway.api.minting import Minter, Session
 
     config = where.settings()
 
@@ -221,7 +221,7 @@ def token(
         picked = pick(await store.tenants(), tenant)
         if await store.user(picked.id, user) is None:
             raise NotFound(f"Tenant {picked.name} has no user {user}; create it by POST /v1/users.")
-        return Authenticator(store=store, tokens=config.tokens).mint(picked, user, expires_in_s=expires_in)
+        return await Minter(store=store, tokens=config.tokens).mint(picked, user, expires_in_s=expires_in)
 
     session = with_store(config, mint)
     if json:

@@ -30,7 +30,9 @@ import trio
 from gateway.api.auth import Authenticator
 from gateway.api.openapi import openapi_document
 from gateway.api.routes import Api
+from gateway.api.minting import Minter
 from gateway.api.services import Services
+from gateway.api.revocations import Revocations
 from gateway.api.socket import ChatSockets
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
@@ -112,7 +114,8 @@ class Node:
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
-        self._authenticator = Authenticator(store=store, tokens=config.tokens)
+        self._revocations = Revocations(store=store, peers=self.peers)
+        self._authenticator = Authenticator(store=store, peers=self.peers, revocations=self._revocations)
         self._tenants = Tenants(
             store=store, presence=config.presence, changed=self._authenticator.forget_tenant
         )
@@ -162,6 +165,7 @@ class Node:
                 sockets=self._sockets,
                 limiter=self._limiter,
                 limits=config.limits,
+            revocations=self._revocations,
             ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
@@ -195,6 +199,8 @@ class Node:
             web=Web(
                 create_web(
                     api=self._answer,
+            minter=Minter(store=store, tokens=config.tokens),
+            revocations=self._revocations,
                     ready=self._ready,
                     openapi=lambda: openapi_document(
                         version=version("gateway"), server_url=config.public_url
@@ -302,6 +308,7 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
                         listener = Listener(
                             door=node.door,
                             connections=connections,
+            nursery.start_soon(self._revocations.run)
                             tls=tls,
                             most=config.limits.connections,
                         )

@@ -8,7 +8,6 @@ SHA-256 is stored, so finding the key by its hash compares nothing that an attac
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from hashlib import sha256
 from typing import TypeVar
@@ -16,9 +15,10 @@ from typing import TypeVar
 import jwt
 import msgspec
 
-from gateway.config import Tokens
-from gateway.errors import InvalidRequest, Unauthorized
-from gateway.records import Tenant, iso
+from gateway.api.revocations import Revocations
+from gateway.delivery.peers import Peers
+from gateway.errors import Unauthorized
+from gateway.records import Tenant
 from gateway.store.ports import Store
 from gateway.wire.http import Request
 
@@ -28,6 +28,9 @@ IAT_LEEWAY_S = 5
 TOKEN_CHARACTERS = 8_192
 # How long a rotated key or a changed tenant may go unnoticed on a node that did not make the change.
 TENANT_FRESH_S = 1.0
+# How long a verdict on a token holds before the store is asked again whether it has been taken back. Meanwhile only
+# those have to be remembered that were (``revocations.REMEMBERED_S``).
+VERDICT_S = 60.0
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -40,12 +43,14 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         tenant: the tenant as it was at most ``TENANT_FRESH_S`` ago.
         user_id: the token's user; None for the API key, which may act as any user of its tenant.
         jti: which token it is: tells one device of a user from another (contract D6).
+        issued_at: when it was made, in seconds since the epoch.
         expires_at: when the token ends, in seconds since the epoch; a socket must be ended by then (D11).
     """
 
     tenant: Tenant
     user_id: str | None = None
     jti: str | None = None
+    issued_at: int | None = None
     expires_at: int | None = None
     token: str | None = None
 
@@ -57,13 +62,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         # Ids alone: the record holds secrets, and a repr ends up in logs.
         return f"Caller(tenant={self.tenant.id!r}, user_id={self.user_id!r}, jti={self.jti!r})"
-
-
-class Session(msgspec.Struct, frozen=True, rename="camel"):
-    """What minting returns: ``expires_at`` is ISO-8601 and never a number (contract appendix A 31)."""
-
-    token: str
-    expires_at: str
 
 
 class Claims(msgspec.Struct, frozen=True):
@@ -79,9 +77,9 @@ class Claims(msgspec.Struct, frozen=True):
 class Authenticator:
     """Checks credentials, and remembers briefly what it checked.
 
-    Verified tokens are kept until they expire or their tenant's signing secret changes; tenants for
-    ``TENANT_FRESH_S``. Both caches are bounded, and the oldest entry goes first: a token that falls out is
-    only verified again.
+    Verified tokens are kept for ``VERDICT_S``, but not once they expire, are taken back or their tenant's signing
+    secret changes; tenants for ``TENANT_FRESH_S``, unless a node says that one has changed. Both caches are bounded,
+    and the oldest entry goes first: a token that falls out is only verified again.
 
     Args:
         clock: seconds since the epoch.
@@ -92,19 +90,22 @@ class Authenticator:
         self,
         *,
         store: Store,
-        tokens: Tokens,
+        peers: Peers,
+        revocations: Revocations,
         clock: Callable[[], float] = time.time,
         remembered: int = 20_000,
     ) -> None:
         self._store = store
-        self._tokens = tokens
+        self._peers = peers
+        self._revocations = revocations
         self._clock = clock
         self._remembered = remembered
         self._signer = jwt.PyJWS(algorithms=[ALGORITHM])
         self._claims = msgspec.json.Decoder(Claims)
-        self._verified: dict[str, Caller] = {}
+        self._verified: dict[str, tuple[float, Caller]] = {}  # with when it was verified
         self._tenants: dict[str, tuple[float, Tenant]] = {}
         self._by_key: dict[bytes, tuple[float, Tenant]] = {}
+        peers.listen("tenant", lambda _, tenant_id: self._forget_tenant(tenant_id.decode()))
 
     async def identify(self, request: Request) -> Caller:
         """The caller of a REST request. A good API key goes before a token, a bad one does not spoil a good
@@ -137,47 +138,34 @@ class Authenticator:
             remember: keep the verdict for the next request. A socket shows its token once.
 
         Raises:
-            Unauthorized: the token is malformed, forged, expired, or signed before its tenant's keys were
-                rotated.
+            Unauthorized: the token is malformed, forged, expired, taken back, or signed before its tenant's keys
+                were rotated.
         """
-        caller = self._verified.get(token)
-        if caller is None:
-            caller = await self._verify_anew(token)
-            return self._remember(token, caller) if remember else caller
         now = self._clock()
+        known = self._verified.get(token)
+        if known is None:
+            caller = await self._verify_anew(token)
+            return self._remember(token, caller, now) if remember else caller
+        verified_at, caller = known
         if caller.expires_at is not None and caller.expires_at <= now:
             del self._verified[token]
             raise Unauthorized("Unauthorized: the session token has expired.")
         tenant = await self._tenant(caller.tenant.id)
-        if tenant is caller.tenant:
+        holds = 0 <= now - verified_at < VERDICT_S and not self._is_revoked(caller)
+        if holds and tenant is caller.tenant:
             return caller
         # Forgotten before it is judged again: two requests may be here at once.
         self._verified.pop(token, None)
-        if tenant is None or tenant.signing_secret != caller.tenant.signing_secret:
-            return self._remember(token, await self._verify_anew(token))
-        return self._remember(token, msgspec.structs.replace(caller, tenant=tenant))
-
-    def mint(self, tenant: Tenant, user_id: str, *, expires_in_s: int | None = None) -> Session:
-        """Sign a session token for one user, who must exist: the caller has checked that.
-
-        Args:
-            expires_in_s: its life in seconds; None takes the configured default.
-
-        Raises:
-            InvalidRequest: the life is below one second or over the configured maximum (D2).
-        """
-        life_s = self._tokens.default_s if expires_in_s is None else expires_in_s
-        if not 1 <= life_s <= self._tokens.max_s:
-            raise InvalidRequest(f"expiresIn must be between 1 and {self._tokens.max_s} seconds.")
-        issued = int(self._clock())
-        claims = Claims(sub=user_id, tid=tenant.id, jti=uuid.uuid4().hex, iat=issued, exp=issued + life_s)
-        token = self._signer.encode(
-            msgspec.json.encode(claims), tenant.signing_secret, ALGORITHM, headers={"kid": tenant.id}
-        )
-        return Session(token=token, expires_at=iso(claims.exp * 1000))
+        if not holds or tenant is None or tenant.signing_secret != caller.tenant.signing_secret:
+            return self._remember(token, await self._verify_anew(token), now)
+        return self._remember(token, msgspec.structs.replace(caller, tenant=tenant), verified_at)
 
     def forget_tenant(self, tenant_id: str) -> None:
-        """See the tenant's next request with fresh eyes: its keys or settings have changed."""
+        """See the tenant's next request with fresh eyes, on all nodes: its keys or settings have changed."""
+        self._forget_tenant(tenant_id)
+        self._peers.say("tenant", tenant_id.encode())
+
+    def _forget_tenant(self, tenant_id: str) -> None:
         self._tenants.pop(tenant_id, None)
         for digest in [digest for digest, (_, tenant) in self._by_key.items() if tenant.id == tenant_id]:
             del self._by_key[digest]
@@ -201,11 +189,29 @@ class Authenticator:
             raise invalid
         if claims.exp <= now:
             raise Unauthorized("Unauthorized: the session token has expired.")
-        return Caller(tenant=tenant, user_id=claims.sub, jti=claims.jti, expires_at=claims.exp, token=token)
+        if await self._store.is_revoked(tenant.id, claims.sub, jti=claims.jti, issued_at=claims.iat):
+            raise Unauthorized("Unauthorized: the session token has been revoked.", code="token_revoked")
+        return Caller(
+            tenant=tenant,
+            user_id=claims.sub,
+            jti=claims.jti,
+            issued_at=claims.iat,
+            expires_at=claims.exp,
+            token=token,
+        )
 
-    def _remember(self, token: str, caller: Caller) -> Caller:
+    def _is_revoked(self, caller: Caller) -> bool:
+        """Whether the token was taken back lately, or may have been."""
+        assert caller.user_id is not None
+        assert caller.jti is not None
+        assert caller.issued_at is not None
+        return self._revocations.blind or self._revocations.covers(
+            caller.tenant.id, user_id=caller.user_id, jti=caller.jti, issued_at=caller.issued_at
+        )
+
+    def _remember(self, token: str, caller: Caller, verified_at: float) -> Caller:
         _make_room(self._verified, self._remembered)
-        self._verified[token] = caller
+        self._verified[token] = (verified_at, caller)
         return caller
 
     async def _tenant(self, tenant_id: str) -> Tenant | None:

@@ -126,6 +126,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "name": "Team",
         "customType": "demo_group",
         "participants": [{"id": "u-ann", "role": "OPERATOR"}, {"id": "u-bob", "username": "Bob"}],
+    "RevokedSessions": {"revokedAt": "2026-01-01T10:00:00.000Z"},
     },
     "RoomPatchBody": {"name": "The team", "isFrozen": False},
     "RoomDetail": {

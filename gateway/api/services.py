@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.api.auth import Authenticator
+from gateway.api.minting import Minter
+from gateway.api.revocations import Revocations
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
@@ -26,6 +28,8 @@ class Services:
     devices: Devices
     apps: Apps
     tenants: Tenants
+    minter: Minter
+    revocations: Revocations
     rooms: Rooms
     participants: Participants
     messages: Messages

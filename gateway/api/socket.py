@@ -7,7 +7,7 @@ the worker pool, in the client's order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,6 +15,7 @@ import structlog
 import trio
 
 from gateway.api.auth import Authenticator
+from gateway.api.revocations import Revocations
 from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
 from gateway.chat.typing import Typing
@@ -29,7 +30,15 @@ from gateway.net.ports import Refused
 from gateway.net.socketio import Socket
 from gateway.records import Roster
 from gateway.wire.prepared import prepare_event
+from gateway.store.ports import Revocation
 from gateway.wire.socketio import Packet
+
+
+REVOKED_APART_S = 0.0001
+"""Between the ends of two connections whose tokens were taken back together."""
+
+REVOKED_WITHIN_S = 0.25
+"""And the last of them."""
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +74,7 @@ class ChatSockets:
         hub: Hub,
         peers: Peers,
         presence: Presence,
+        revocations: Revocations,
         typing: Typing,
         fanout: Fanout,
         wheel: Wheel,
@@ -77,6 +87,7 @@ class ChatSockets:
         self._presence = presence
         self._typists = typing
         self._fanout = fanout
+        self._revocations = revocations
         self._wheel = wheel
         self._doubtful = trio.Event()
         self._events: dict[str, Callable[[Session, Any], Waiting]] = {
@@ -95,19 +106,25 @@ class ChatSockets:
             raise Refused("Unauthorized: connect with a session token in auth.token.")
         try:
             caller = await self._authenticator.verify(token, remember=False)
+        revocations.on_revoked(self._revoked)
         except Unauthorized as error:
             raise Refused(error.message) from error
         assert caller.user_id is not None
         assert caller.jti is not None
         assert caller.expires_at is not None
         session = Session(
-            tenant_id=caller.tenant.id, user_id=caller.user_id, jti=caller.jti, outbox=socket.engine.outbox
+            tenant_id=caller.tenant.id,
+            user_id=caller.user_id,
+            jti=caller.jti,
+            issued_at=caller.issued_at,
+            outbox=socket.engine.outbox,
         )
         online = await self._presence.snapshot(session.tenant_id, session.user_id)
         left_s = caller.expires_at - time.time()
 
         def welcome() -> None:
             socket.state = session
+        assert caller.issued_at is not None
             self._hub.add(session)
             self._presence.arrived(session)
             session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
@@ -117,12 +134,20 @@ class ChatSockets:
 
     def _expire(self, socket: Socket) -> None:
         # The DISCONNECT packet, not a bare close: the client would come back with the same token (contract 4.9).
-        self._refuse(socket.state, "Session expired")
+        session: Session = socket.state
+        self._refuse(session, "Session revoked" if session.revoked else "Session expired")
         socket.disconnect()
 
     def gone(self, socket: Socket, reason: str) -> None:
         session: Session = socket.state
         if session.expiry is not None:
+            if self._revocations.covers(
+                session.tenant_id,
+                user_id=session.user_id,
+                jti=session.jti,
+                issued_at=session.issued_at,
+            ):
+                self._revoke((session,))  # taken back while it came in
             session.expiry.cancel()
         self._typists.stop_all(session)
         self._presence.dropped(session)
@@ -142,6 +167,25 @@ class ChatSockets:
     def _doubt(self, node_id: str) -> None:
         """Something a node said was lost; it may have been that somebody is no longer in a room."""
         self._doubtful.set()
+    def _revoked(self, revocation: Revocation) -> None:
+        """Tokens have been taken back: the connections made with them end."""
+        users = self._hub.users(revocation.tenant_id)
+        concerned = users if revocation.user_id is None else (revocation.user_id,)
+        self._revoke(
+            session
+            for session in self._hub.sessions_of(revocation.tenant_id, concerned)
+            if revocation.covers(user_id=session.user_id, jti=session.jti, issued_at=session.issued_at)
+        )
+
+    def _revoke(self, sessions: Iterable[Session]) -> None:
+        # As if each token ended now: the same timer, the same farewell. Those of a whole tenant within a quarter of a
+        # second, so that nobody else waits for it.
+        now = trio.current_time()
+        for number, session in enumerate(sessions):
+            session.revoked = True
+            if session.expiry is not None:
+                self._wheel.move(session.expiry, now + min(number * REVOKED_APART_S, REVOKED_WITHIN_S))
+
 
     async def run(self) -> None:
         """When there is doubt, see whether everybody may have the room open that he has, for ever."""

@@ -12,6 +12,8 @@ from gateway.api.answers import created, ok
 from gateway.api.auth import Caller
 from gateway.api.idempotency import once
 from gateway.api.services import Services
+from gateway.records import iso
+from gateway.store.ports import Revocation
 from gateway.wire.http import Request, Response
 
 UserId = Annotated[str, Meta(min_length=1, max_length=255)]
@@ -30,6 +32,12 @@ class TokenBody(msgspec.Struct, frozen=True, rename="camel"):
     user_id: UserId
     expires_in: int | None = None
     display_name: Name | None = None
+
+
+class RevokedSessions(msgspec.Struct, frozen=True, rename="camel"):
+    """Session tokens that were made up to this moment are good no more."""
+
+    revoked_at: str
 
 
 class UsersQuery(msgspec.Struct, frozen=True, rename="camel"):
@@ -66,7 +74,7 @@ async def list_users(services: Services, caller: Caller, request: Request) -> Re
 async def post_token(services: Services, caller: Caller, request: Request) -> Response:
     body = parse.body(request, _TOKEN)
     # Minted first, so that the answer kept for an idempotency key is this very token.
-    session = services.authenticator.mint(caller.tenant, body.user_id, expires_in_s=body.expires_in)
+    session = await services.minter.mint(caller.tenant, body.user_id, expires_in_s=body.expires_in)
     await services.users.recognise(
         caller.tenant.id,
         body.user_id,
@@ -74,3 +82,21 @@ async def post_token(services: Services, caller: Caller, request: Request) -> Re
         once=once(request, caller, lambda _: created(session)),
     )
     return created(session)
+
+
+async def revoke_sessions(services: Services, caller: Caller, request: Request, user_id: str) -> Response:
+    """Sign a user out everywhere."""
+    revocation = await services.revocations.revoke(
+        caller.tenant.id, user_id=user_id, once=once(request, caller, _revoked)
+    )
+    return _revoked(revocation)
+
+
+async def revoke_session(services: Services, caller: Caller, request: Request) -> Response:
+    """Sign out with the token of this request, and with no other."""
+    revocation = await services.revocations.revoke(caller.tenant.id, user_id=caller.user_id, jti=caller.jti)
+    return _revoked(revocation)
+
+
+def _revoked(revocation: Revocation) -> Response:
+    return ok(RevokedSessions(iso(revocation.revoked_at)))

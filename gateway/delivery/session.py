@@ -11,18 +11,32 @@ class Session:
 
     Attributes:
         jti: id of the token it connected with (contract D6 tells devices apart by it).
+        issued_at: when that token was made, in seconds since the epoch.
+        revoked: the token has been taken back; the session is about to end.
         room_id: the one active room, for room presence.
         typing: rooms in which this connection has said it is typing and has not yet said it stopped, with those who
             were told; None while there are none, which is nearly always.
         expiry: fires when the token ends (D11).
     """
 
-    __slots__ = ("expiry", "jti", "outbox", "room_id", "tenant_id", "typing", "user_id")
+    __slots__ = (
+        "expiry",
+        "issued_at",
+        "jti",
+        "outbox",
+        "revoked",
+        "room_id",
+        "tenant_id",
+        "typing",
+        "user_id",
+    )
 
-    def __init__(self, *, tenant_id: str, user_id: str, jti: str, outbox: Outbox) -> None:
+    def __init__(self, *, tenant_id: str, user_id: str, jti: str, outbox: Outbox, issued_at: int = 0) -> None:
         self.tenant_id = tenant_id
         self.user_id = user_id
         self.jti = jti
+        self.issued_at = issued_at
+        self.revoked = False
         self.outbox = outbox
         self.room_id: str | None = None
         self.typing: dict[str, tuple[str, ...]] | None = None

@@ -20,6 +20,7 @@ from gateway.store.operations.log import LogOperations
 from gateway.store.operations.messages import MessageOperations
 from gateway.store.operations.participants import ParticipantOperations
 from gateway.store.operations.push import PushOperations
+from gateway.store.operations.revocations import RevocationOperations
 from gateway.store.operations.rooms import RoomOperations
 from gateway.store.operations.search import SearchOperations
 from gateway.store.operations.uploads import UploadOperations
@@ -67,6 +68,7 @@ class SqlStore(
     LogOperations,
     PushOperations,
     CallOperations,
+    RevocationOperations,
     SearchOperations,
     UploadOperations,
 ):

@@ -407,3 +407,14 @@ CALL_PARTIES = Table(
     ),
     sqlite_with_rowid=False,
 )
+
+# Which session tokens have been taken back; an empty user_id or jti stands for all of them.
+REVOCATIONS = Table(
+    "revocations",
+    METADATA,
+    Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("jti", Text, primary_key=True),
+    Column("revoked_at", BigInteger, nullable=False),
+    Index("revocations_by_time", "revoked_at"),
+)

@@ -42,6 +42,8 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
     ("POST", "/v1/auth/token"): ({"userId": "member"}, everyone(rest=201, other_key=404) | KEY_ONLY),
     ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
     ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),
+    ("POST", "/v1/auth/revoke"): (None, everyone(rest=200) | SESSION_ONLY),
+    ("POST", "/v1/users/{userId}/revoke-sessions"): (None, everyone(rest=200, other_key=404) | KEY_ONLY),
     ("POST", "/v1/users/me/device-tokens"): (DEVICE, everyone(rest=201) | SESSION_ONLY),
     ("DELETE", "/v1/users/me/device-tokens/{token}"): (None, everyone(rest=200) | SESSION_ONLY),
     ("POST", "/v1/users/{userId}/device-tokens"): (DEVICE, everyone(rest=201, other_key=404) | KEY_ONLY),

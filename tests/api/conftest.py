@@ -13,6 +13,8 @@ import pytest
 
 from gateway.api.auth import Authenticator
 from gateway.api.routes import Api
+from gateway.api.minting import Minter
+from gateway.api.revocations import Revocations
 from gateway.api.services import Services
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
@@ -180,8 +182,10 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         settings=StoreSettings(synchronous="normal"),
         clock=lambda: next(milliseconds),
     ) as store:
-        authenticator = Authenticator(store=store, tokens=Tokens(), clock=clock)
-        rosters = Rosters(store=store, peers=Peers(bus=Exchange().node(), lease_s=5))
+        peers = Peers(bus=Exchange().node(), lease_s=5)
+        revocations = Revocations(store=store, peers=peers)
+        authenticator = Authenticator(store=store, peers=peers, revocations=revocations, clock=clock)
+        rosters = Rosters(store=store, peers=peers)
         limiter = Limiter(limits, clock=clock)
         services = Services(
             authenticator=authenticator,
@@ -210,3 +214,5 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         made.server = Client(made.api, headers={"x-api-key": keys.api_key})
         made.other = Client(made.api, headers={"x-api-key": others.api_key})
         yield made
+            minter=Minter(store=store, tokens=Tokens(), clock=clock),
+            revocations=revocations,

@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from gateway.api.auth import Authenticator, Caller
-from gateway.config import Tokens
+from gateway.api.revocations import Revocations
+from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.peers import Peers
 from gateway.errors import Unauthorized
 from gateway.wire.http import Request
 from tests.api.conftest import Client, Gateway
@@ -191,7 +193,14 @@ async def test_the_scheme_is_read_as_http_reads_it(gateway: Gateway, scheme: str
 
 
 async def test_what_is_remembered_is_bounded(gateway: Gateway) -> None:
-    authenticator = Authenticator(store=gateway.store, tokens=Tokens(), clock=gateway.clock, remembered=3)
+    peers = Peers(bus=Exchange().node(), lease_s=5)
+    authenticator = Authenticator(
+        store=gateway.store,
+        peers=peers,
+        revocations=Revocations(store=gateway.store, peers=peers),
+        clock=gateway.clock,
+        remembered=3,
+    )
     for number in range(10):
         await authenticator.verify(await signed(gateway, jti=f"j{number}"))
     assert len(authenticator._verified) == 3

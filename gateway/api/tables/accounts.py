@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.api import apps, devices, tenants, users
-from gateway.api.auth import Session
 from gateway.api.matching import Route
+from gateway.api.minting import Session
 from gateway.chat.apps import AppList, AppView, DeletedApp
 from gateway.chat.tenants import SettingsPatch, SettingsView
 from gateway.records import Device, User, UserPage
@@ -40,6 +40,22 @@ ACCOUNTS: Final = (
         answer=Session,
         statuses=(201,),
         errors=(404,),
+    ),
+    Route(
+        method="POST",
+        path="/v1/auth/revoke",
+        handler=users.revoke_session,
+        who="session",
+        summary="Take back this session token: sign out here",
+        answer=users.RevokedSessions,
+    ),
+    Route(
+        method="POST",
+        path="/v1/users/{userId}/revoke-sessions",
+        handler=users.revoke_sessions,
+        who="key",
+        summary="Take back all session tokens of a user: sign out everywhere",
+        answer=users.RevokedSessions,
     ),
     Route(
         method="GET",

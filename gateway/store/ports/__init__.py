@@ -20,6 +20,7 @@ from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, 
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
 from gateway.store.ports.push import AppChange, Push
+from gateway.store.ports.revocations import Revocation, Revocations
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
 from gateway.store.ports.search import Scope, Search, SearchQuery
 from gateway.store.ports.uploads import UploadDraft, Uploads
@@ -44,6 +45,8 @@ __all__ = [
     "Push",
     "Replayed",
     "Return",
+    "Revocation",
+    "Revocations",
     "RoomChange",
     "RoomDraft",
     "Rooms",
@@ -60,7 +63,18 @@ __all__ = [
 
 
 class Store(
-    Accounts, Rooms, Participants, Messages, Changes, Log, Push, Search, Uploads, CallStore, Protocol
+    Accounts,
+    Rooms,
+    Participants,
+    Messages,
+    Changes,
+    Log,
+    Push,
+    Revocations,
+    Search,
+    Uploads,
+    CallStore,
+    Protocol,
 ):
     """Everything that is kept. All ``*_id`` are the tenant's or our own strings; limits are counts of rows.
 
