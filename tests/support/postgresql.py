@@ -78,6 +78,7 @@ class Server:
             "shared_buffers": "64MB",
             "max_connections": "150",
             "autovacuum": "off",
+            "deadlock_timeout": "10ms",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open(self.folder / "log", "ab") as log:
@@ -98,21 +99,26 @@ class Server:
                     raise RuntimeError((self.folder / "log").read_text()[-2_000:]) from None
                 sleep(0.02)  # a process elsewhere gives no other sign
 
-    def stop(self) -> None:
-        """At once: clients are cut off, and what they had not committed is gone."""
-        if self._process is not None:
-            self.signal(signal.SIGINT)
-            self._process.wait()
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """At once: clients are cut off, and what they had not committed is gone.
 
-    def signal(self, number: int) -> None:
-        assert self._process is not None
-        self._process.send_signal(number)
+        Args:
+            how: SIGINT ends it in order, SIGQUIT leaves the next start to recover.
+        """
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
 
     def execute(self, statement: str, *, database: str = "postgres") -> list[Any]:
         """As the superuser."""
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def cut(self, url: str) -> None:
+        """End every connection to this database."""
+        name = url.split("/")[3].partition("?")[0]
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
 
     @contextmanager
     def database(self) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 from zlib import crc32
 
 import trio
@@ -13,20 +13,27 @@ from gateway.config import StoreSettings
 from gateway.errors import Unavailable
 from gateway.store.connection import Cursor
 from gateway.store.postgresql import full_text
-from gateway.store.postgresql.readers import ANSWER_S, Readers
+from gateway.store.postgresql.readers import Readers
+from gateway.store.postgresql.session import STATEMENT_MS
 from gateway.store.postgresql.writer import Lane
 from gateway.store.searching import FullText
 
 T = TypeVar("T")
 
+# A server that does not answer at all would keep its askers for ever: a bit more than its slowest statement.
+ANSWER_S: Final = STATEMENT_MS / 1_000 + 2.0
+
 
 class ServerDatabase:
     """``gateway.store.operations.base.Database`` on a server. Made by :func:`open_server`."""
 
-    def __init__(self, url: str, *, lanes: list[Lane], readers: int) -> None:
+    def __init__(
+        self, *, lanes: list[Lane], readers: Readers, slow_readers: Readers, answer_s: float
+    ) -> None:
         self._lanes = lanes
-        self._readers = Readers(url, connections=readers)
-        self._slow_readers = Readers(url, connections=max(1, readers // 2))
+        self._readers = readers
+        self._slow_readers = slow_readers
+        self._answer_s = answer_s
         self.full_text: FullText = full_text
 
     async def write(
@@ -38,12 +45,12 @@ class ServerDatabase:
             Unavailable: see ``Lane.write``; or the server has not answered in time, and may have written.
         """
         lane = self._lanes[crc32(tenant_id.encode()) % len(self._lanes) if tenant_id else 0]
-        with trio.move_on_after(ANSWER_S):
+        with trio.move_on_after(self._answer_s):
             return await lane.write(job, then, tenant_id=tenant_id)
         raise Unavailable("The store does not answer.")
 
     def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]:
-        return self._readers.read(query, together=together)
+        return self._readers.read(query, together=together, within_s=self._answer_s)
 
     def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
         return self._slow_readers.read(query, together=True, within_s=within_s)
@@ -64,13 +71,23 @@ class ServerDatabase:
 
 
 @asynccontextmanager
-async def open_server(url: str, *, settings: StoreSettings) -> AsyncIterator[ServerDatabase]:
+async def open_server(
+    url: str, *, settings: StoreSettings, answer_s: float = ANSWER_S
+) -> AsyncIterator[ServerDatabase]:
     """The database at ``url``, which has the current schema.
 
     Leaving the block finishes the queued writes and closes the connections.
+
+    Args:
+        answer_s: how long anybody waits for a server that may never answer.
     """
     lanes = [Lane(url, waiting_limit=settings.waiting_writes) for _ in range(settings.writers)]
-    database = ServerDatabase(url, lanes=lanes, readers=settings.readers)
+    database = ServerDatabase(
+        lanes=lanes,
+        readers=Readers(url, connections=settings.readers),
+        slow_readers=Readers(url, connections=max(1, settings.readers // 2)),
+        answer_s=answer_s,
+    )
     try:
         yield database
     finally:

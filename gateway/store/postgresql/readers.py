@@ -15,8 +15,6 @@ from gateway.store.postgresql.session import FAULTS, STATEMENT_MS, Session, conn
 
 T = TypeVar("T")
 
-# A server that does not answer at all would keep its askers for ever: a bit more than its slowest statement.
-ANSWER_S: Final = STATEMENT_MS / 1_000 + 2.0
 # For each connection; at a millisecond each, who comes after them would wait for long.
 WAITING: Final = 500
 
@@ -37,7 +35,7 @@ class Readers:
         self._closed = False
         self.waiting = 0
 
-    async def read(self, query: Callable[[Cursor], T], *, together: bool, within_s: float = ANSWER_S) -> T:
+    async def read(self, query: Callable[[Cursor], T], *, together: bool, within_s: float) -> T:
         """Run ``query``, whose statements see one state if they are to be run ``together``.
 
         Raises:

@@ -154,7 +154,7 @@ class Lane(GroupWriter):
 
     def _take_locks(self, session: Session, group: Sequence[Write]) -> str:
         """Begin, and return the transaction's number, all in one round trip."""
-        keys = sorted({_lock_of(write.tenant_id) for write in group if write.tenant_id is not None})
+        keys = sorted({lock_of(write.tenant_id) for write in group if write.tenant_id is not None})
         locks = "".join([f"SELECT pg_advisory_xact_lock({key}); " for key in keys])
         return str(session.script(f"BEGIN; {locks}SELECT pg_current_xact_id()::text"))
 
@@ -180,6 +180,6 @@ class Lane(GroupWriter):
             self._session = None
 
 
-def _lock_of(tenant_id: str) -> int:
+def lock_of(tenant_id: str) -> int:
     """The number of the tenant's lock, the same on every node."""
     return int.from_bytes(blake2b(tenant_id.encode(), digest_size=8, person=b"tenant").digest(), signed=True)

@@ -1,0 +1,359 @@
+"""What is particular to PostgreSQL: several nodes on one database, connections that break, a server that stops."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+from zlib import crc32
+
+import psycopg
+import pytest
+import trio
+import trio.testing
+
+from gateway.config import StoreSettings
+from gateway.errors import InvalidRequest, NotFound, Unavailable
+from gateway.records import Message, Sent
+from gateway.store.connection import Cursor, rows
+from gateway.store.engine import open_store
+from gateway.store.postgresql.database import ServerDatabase, open_server
+from gateway.store.postgresql.readers import WAITING, Readers
+from gateway.store.postgresql.writer import lock_of
+from tests.support.cuts import Road, road_to
+from tests.support.postgresql import Server
+
+from .conftest import Clock, Home
+from .notes import SCHEMA, Outcomes, note, on_a_server
+
+
+@pytest.fixture
+def url(postgresql: Server) -> Iterator[str]:
+    with postgresql.database() as url:
+        yield url
+
+
+@pytest.fixture
+def bare_url(postgresql: Server) -> Iterator[str]:
+    with postgresql.bare_database() as url:
+        yield url
+
+
+@asynccontextmanager
+async def open_nodes(url: str, clock: Clock, number: int = 2) -> AsyncIterator[list[Home]]:
+    """Several stores on one database, with one tenant."""
+    async with AsyncExitStack() as stack:
+        stores = [
+            await stack.enter_async_context(open_store(url, settings=StoreSettings(), clock=clock))
+            for _ in range(number)
+        ]
+        tenant_id = (await stores[0].create_tenant("Home")).id
+        yield [Home(store, clock, tenant_id) for store in stores]
+
+
+async def history(home: Home, room_id: str) -> list[Message]:
+    """Everything that was said in a room, oldest first."""
+    found: list[Message] = []
+    cursor = None
+    while True:
+        page = await home.store.messages_page(
+            home.tenant_id, room_id, viewer_id=None, limit=100, cursor=cursor
+        )
+        found += page.messages
+        cursor = page.next_cursor
+        if cursor is None:
+            return found[::-1]
+
+
+class TestSeveralNodes:
+    async def test_what_they_send_to_one_room_has_one_order_without_gaps(
+        self, url: str, clock: Clock
+    ) -> None:
+        announced: list[list[Sent]] = [[], [], []]
+        async with open_nodes(url, clock, 3) as nodes:
+            room = await nodes[0].room("ann", "bob")
+
+            async def talk(home: Home, heard: list[Sent]) -> None:
+                for _ in range(10):
+                    await home.send(room.id, "ann", then=heard.append)
+
+            async with trio.open_nursery() as nursery:
+                for home, heard in zip(nodes, announced, strict=True):
+                    for _ in range(5):
+                        nursery.start_soon(talk, home, heard)
+
+            said = await history(nodes[0], room.id)
+            assert await nodes[1].unread(room.id, "bob") == 150
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT seq FROM messages ORDER BY seq").fetchall()
+
+        assert [seq for (seq,) in found] == list(range(1, 151))
+        times = [message.created_at for message in said]
+        assert times == sorted(set(times))
+        order = {message.id: place for place, message in enumerate(said)}
+        for heard in announced:
+            places = [order[one.message.id] for one in heard]
+            assert len(places) == 50
+            assert places == sorted(places)
+
+    async def test_who_was_removed_by_one_is_nobodys_recipient_at_the_other(
+        self, url: str, clock: Clock
+    ) -> None:
+        async with open_nodes(url, clock) as (one, other):
+            room = await one.room("ann", "bob", "eve", name="Team")
+            assert (await other.send(room.id, "ann")).recipients == ("ann", "bob", "eve")
+
+            await one.remove(room.id, "eve")
+
+            assert (await other.send(room.id, "ann")).recipients == ("ann", "bob")
+            with pytest.raises(NotFound):
+                await other.send(room.id, "eve")
+
+
+class TestAServerThatDoesNotAnswer:
+    """Somebody holds what is asked for, and does not go on."""
+
+    async def test_a_tenant_that_another_node_holds_is_unavailable_and_the_others_are_not(
+        self, bare_url: str
+    ) -> None:
+        async with open_notes(bare_url, answer_s=0.2) as database:
+            with psycopg.connect(bare_url) as stalled:
+                stalled.execute("SELECT pg_advisory_xact_lock(%s)", [lock_of("ann's")])
+                with pytest.raises(Unavailable):
+                    await database.write("ann's", note("a"), None)
+                await database.write(other_lane("ann's"), note("b"), None)
+
+            assert await database.write("ann's", note("c"), None) == "c"
+            assert await database.read(notes, together=False) == ["a", "b", "c"]
+
+    async def test_readers_are_told_and_those_that_would_wait_for_long_are_turned_away(
+        self, bare_url: str
+    ) -> None:
+        go_on = threading.Event()
+        readers = Readers(bare_url, connections=1)
+        outcomes: list[str] = []
+
+        def wait(db: Cursor) -> None:
+            go_on.wait()
+
+        async def read() -> None:
+            try:
+                await readers.read(wait, together=False, within_s=30)
+                outcomes.append("read")
+            except Unavailable:
+                outcomes.append("refused")
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(WAITING + 2):
+                nursery.start_soon(read)
+            await trio.testing.wait_all_tasks_blocked()
+            assert outcomes == ["refused"] * 2
+            with pytest.raises(Unavailable):
+                await readers.read(wait, together=False, within_s=30)
+            go_on.set()
+        readers.close()
+
+        assert outcomes == ["refused"] * 2 + ["read"] * WAITING
+
+    async def test_a_long_read_is_ended_and_its_connection_goes_on(self, bare_url: str) -> None:
+        readers = Readers(bare_url, connections=1)
+        with pytest.raises(Unavailable):
+            await readers.read(lambda db: rows(db, "SELECT pg_sleep(10)"), together=True, within_s=0.1)
+
+        assert await readers.read(lambda db: rows(db, "SELECT 1"), together=False, within_s=5) == [(1,)]
+        readers.close()
+
+
+def notes(db: Cursor) -> list[str]:
+    return [text for (text,) in rows(db, "SELECT text FROM notes ORDER BY text")]
+
+
+def other_lane(tenant_id: str) -> str:
+    """A tenant that another connection writes for."""
+    return next(name for name in "bcdefgh" if (crc32(name.encode()) ^ crc32(tenant_id.encode())) & 1)
+
+
+@asynccontextmanager
+async def open_notes(url: str, **options: Any) -> AsyncIterator[ServerDatabase]:
+    with psycopg.connect(url) as setup:
+        setup.execute(SCHEMA)
+    async with open_server(url, settings=StoreSettings(), **options) as database:
+        yield database
+
+
+class TestConnectionsThatBreak:
+    async def test_idle_ones_are_replaced_and_nobody_notices(self, postgresql: Server, bare_url: str) -> None:
+        async with open_notes(bare_url) as database:
+            await database.write(None, note("a"), None)
+            assert await database.read(notes, together=False) == ["a"]
+
+            postgresql.cut(bare_url)
+
+            assert await database.read(notes, together=False) == ["a"]
+            assert await database.write(None, note("b"), None) == "b"
+            assert await database.read(notes, together=True) == ["a", "b"]
+
+    async def test_one_that_breaks_in_the_midst_of_a_group_starts_it_again(
+        self, postgresql: Server, bare_url: str
+    ) -> None:
+        cuts = [True]
+
+        def cut_once(db: Cursor) -> str:
+            note("half")(db)
+            if cuts:
+                cuts.pop()
+                postgresql.cut(bare_url)
+            return "whole"
+
+        async with on_a_server(bare_url) as bench:
+            outcomes = Outcomes(bench)
+            await outcomes.all({"a": note("a"), "cut": cut_once, "b": note("b")})
+
+            assert outcomes.results == {"a": "a", "cut": "whole", "b": "b"}
+            assert sorted(bench.notes) == ["a", "b", "half"]
+        assert sorted(map(str, outcomes.announced)) == ["a", "b", "whole"]
+
+    async def test_a_commit_that_did_not_arrive_is_made_again(self, road: Road, road_url: str) -> None:
+        async with on_a_server(road_url) as bench:
+            outcomes = Outcomes(bench)
+            road.cuts_commits = 1
+            await outcomes.all({"a": note("a"), "b": note("b")})
+
+            assert outcomes.results == {"a": "a", "b": "b"}
+            assert sorted(bench.notes) == ["a", "b"]
+        assert sorted(map(str, outcomes.announced)) == ["a", "b"]
+
+    async def test_a_commit_whose_answer_was_lost_is_found_to_have_happened(
+        self, road: Road, road_url: str
+    ) -> None:
+        async with on_a_server(road_url) as bench:
+            outcomes = Outcomes(bench)
+            road.loses_commits = 1
+            await outcomes.all({"a": note("a"), "b": note("b")})
+
+            # A second time, "a" and "b" would have broken a constraint.
+            assert outcomes.results == {"a": "a", "b": "b"}
+            assert bench.writer.statistics()["commits"] == 1
+        assert sorted(map(str, outcomes.announced)) == ["a", "b"]
+
+    async def test_a_server_that_is_away_refuses_at_once_and_is_used_again_when_it_is_back(
+        self, road: Road, road_url: str
+    ) -> None:
+        async with open_notes(road_url) as database:
+            await database.write(None, note("a"), None)
+            with road.closed():
+                with pytest.raises(Unavailable):
+                    await database.write(None, note("b"), None)
+                with pytest.raises(Unavailable):
+                    await database.read(notes, together=False)
+
+            assert await database.write(None, note("c"), None) == "c"
+            assert await database.read(notes, together=False) == ["a", "c"]
+
+
+@pytest.fixture
+def road(postgresql: Server) -> Iterator[Road]:
+    with road_to(postgresql.folder) as road:
+        yield road
+
+
+@pytest.fixture
+def road_url(bare_url: str, postgresql: Server, road: Road) -> str:
+    return bare_url.replace(str(postgresql.folder), str(road.folder))
+
+
+class TestCollisions:
+    async def test_of_two_that_wait_for_each_other_both_are_written(self, bare_url: str) -> None:
+        meeting = threading.Barrier(2)
+
+        def take(first: str, second: str, meets: list[bool]) -> Callable[[Cursor], str]:
+            def job(db: Cursor) -> str:
+                db.execute("UPDATE notes SET text = text WHERE text = ?", (first,))
+                if meets:
+                    meets.pop()
+                    meeting.wait()
+                db.execute("UPDATE notes SET text = text WHERE text = ?", (second,))
+                return first
+
+            return job
+
+        async with on_a_server(bare_url) as one, on_a_server(bare_url) as other:
+            await one.writer.write(note("a"))
+            await one.writer.write(note("b"))
+            here, there = Outcomes(one), Outcomes(other)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(here.write, "here", take("a", "b", [True]))
+                nursery.start_soon(there.write, "there", take("b", "a", [True]))
+
+        assert (here.results, there.results) == ({"here": "a"}, {"there": "b"})
+
+
+async def test_what_cannot_be_stored_is_the_askers_fault_alone(url: str, clock: Clock) -> None:
+    async with open_nodes(url, clock, 1) as (home,):
+        room = await home.room("ann")
+        refused: list[str] = []
+
+        async def say(text: str) -> None:
+            try:
+                await home.say(room.id, "ann", text)
+            except InvalidRequest:
+                refused.append(text)
+
+        async with trio.open_nursery() as nursery:
+            for text in ("a", "nul \0", "b"):
+                nursery.start_soon(say, text)
+
+        assert refused == ["nul \0"]
+        assert sorted(map(str, await home.texts(room.id, "ann"))) == ["a", "b"]
+
+
+async def test_a_server_that_is_restarted_under_load_loses_and_doubles_nothing(
+    postgresql: Server, url: str, clock: Clock
+) -> None:
+    answered: dict[str, str] = {}
+    announced: list[str] = []
+    unavailable = 0
+
+    def then(sent: Sent) -> None:
+        if not sent.repeated:
+            announced.append(sent.message.id)
+
+    async with open_nodes(url, clock) as nodes:
+        room = await nodes[0].room("ann", "bob")
+        over = trio.Event()
+        tell, told = trio.open_memory_channel[None](1_000_000)
+
+        async def wait_for(answers: int) -> None:
+            for _ in range(answers):
+                await told.receive()
+
+        async def talk(home: Home, talker: int) -> None:
+            nonlocal unavailable
+            number = 0
+            while not over.is_set():
+                number += 1
+                key = f"{talker}-{number}"
+                while key not in answered:
+                    try:
+                        sent = await home.send(room.id, "ann", key, client_message_id=key, then=then)
+                        answered[key] = sent.message.id
+                        tell.send_nowait(None)
+                    except Unavailable:
+                        unavailable += 1
+
+        async with trio.open_nursery() as nursery:
+            for talker in range(6):
+                nursery.start_soon(talk, nodes[talker % 2], talker)
+            for how in (signal.SIGINT, signal.SIGQUIT):  # in order, and as if it had crashed
+                await wait_for(50)
+                await trio.to_thread.run_sync(postgresql.stop, how)
+                await trio.to_thread.run_sync(postgresql.start)
+            await wait_for(50)
+            over.set()
+        said = [message.id for message in await history(nodes[0], room.id)]
+
+    assert unavailable
+    assert sorted(said) == sorted(answered.values())
+    assert sorted(announced) == sorted(said)
