@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ import msgspec
 import structlog
 import trio
 
+from gateway.api.answers import failure
 from gateway.api.auth import Authenticator
 from gateway.api.openapi import openapi_document
 from gateway.api.routes import Api
@@ -34,16 +36,19 @@ from gateway.api.minting import Minter
 from gateway.api.services import Services
 from gateway.api.revocations import Revocations
 from gateway.api.socket import ChatSockets
+from gateway.blobs.opening import open_blobs
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
+from gateway.chat.links import Links
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
+from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
 from gateway.chat.typing import Typing
 from gateway.config import Config
@@ -65,6 +70,7 @@ from gateway.net.socketio import SocketIO, SocketSettings
 from gateway.net.websocket import WebSockets
 from gateway.store.engine import open_store
 from gateway.store.ports import Store, TenantKeys
+from gateway.web.files import PREFIX as FILES
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
 
@@ -102,14 +108,22 @@ class Node:
     Attributes: everything that something outside (``serve``, tests) looks at.
     """
 
-    def __init__(self, config: Config, store: Store) -> None:
+    def __init__(self, config: Config, store: Store, *, url: str, file_key: bytes) -> None:
+        """
+        Args:
+            url: where we listen, for clients that are told no better.
+            file_key: signs the URLs of files.
+        """
         self.config = config
         self.store = store
         self.wheel = Wheel()
         self.hub = Hub()
         self.bus = Exchange().node()
         self.workers = Workers()
-        self.fanout = Fanout(hub=self.hub, bus=self.bus)
+        self._links = Links(
+            key=file_key, public_url=config.public_url, access_s=config.uploads.access_s
+        )
+        self.fanout = Fanout(hub=self.hub, bus=self.bus, shown=partial(self._links.shown, origin=url))
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s)
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store, peers=self.peers)
@@ -128,8 +142,8 @@ class Node:
             policy_of=self._policy_of,
             grace_s=config.presence.grace_s,
         )
-        self._sockets = ChatSockets(
         self._typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self._rosters)
+        self._sockets = ChatSockets(
             authenticator=self._authenticator,
             rosters=self._rosters,
             limiter=self._limiter,
@@ -141,6 +155,15 @@ class Node:
             wheel=self.wheel,
         )
         self._search = Search(store=store, limiter=self._limiter)
+        blobs, staging = open_blobs(config.uploads, data=config.data)
+        self._uploads = Uploads(
+            store=store,
+            blobs=blobs,
+            staging=staging,
+            links=self._links,
+            limiter=self._limiter,
+            settings=config.uploads,
+        )
         self.api = Api(self._services())
         self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
         self.sessions = EngineSessions(
@@ -171,6 +194,8 @@ class Node:
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
             search=self._search,
+            uploads=self._uploads,
+            links=self._links,
         )
 
     def _engine_settings(self) -> EngineSettings:
@@ -205,11 +230,15 @@ class Node:
                     openapi=lambda: openapi_document(
                         version=version("gateway"), server_url=config.public_url
                     ),
+                    failure=failure,
+                    files=self._uploads,
                     max_body=config.http.body_bytes,
                     body_s=config.http.body_s,
                     write_s=config.http.write_s,
+                    put_s=config.uploads.put_s,
                 ),
                 http=config.http,
+                streamed=FILES,
             ),
             http=config.http,
             wheel=self.wheel,
@@ -254,12 +283,13 @@ class Node:
             nursery.start_soon(self.peers.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self.presence.run)
+            nursery.start_soon(self._typing.run)
+            nursery.start_soon(self._sockets.run)
             nursery.start_soon(self._search.run)
+            nursery.start_soon(self._uploads.run)
             task_status.started()
 
     async def say_goodbye(self) -> None:
-            nursery.start_soon(self._typing.run)
-            nursery.start_soon(self._sockets.run)
         """Tell every client to go; they come back by themselves, to whoever listens then."""
         for number, session in enumerate(self.sessions.all()):
             session.close("server shutting down", code=GOING_AWAY)
@@ -298,9 +328,9 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
         config.data.mkdir(parents=True, exist_ok=True)
         async with open_store(config.database, settings=config.store) as store:
             first = None if await store.tenants() else await store.create_tenant("default")
-            node = Node(config, store)
             port = listeners[0].getsockname()[1]
-            scheme = "http" if tls is None else "https"
+            url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{port}"
+            node = Node(config, store, url=url, file_key=await store.secret("files"))
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async with trio.open_nursery() as app:
                     await app.start(node.run)
@@ -318,7 +348,7 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
                             gc.freeze()
                             started(
                                 Started(
-                                    url=f"{scheme}://{_shown(config.host)}:{port}",
+                                    url=url,
                                     host=config.host,
                                     port=port,
                                     data=config.data,

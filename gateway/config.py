@@ -78,6 +78,7 @@ class Limits(Section, frozen=True):
     send_message: Rate = Rate(per_s=50, burst=200)
     join_room: Rate = Rate(per_s=20, burst=100)
     typing: Rate = Rate(per_s=20, burst=60)
+    upload_presign: Rate = Rate(per_s=2, burst=60)
     search: Rate = Rate(per_s=5, burst=30)
     room_participants: Count = 1_000
     connections: Count = 100_000
@@ -113,6 +114,27 @@ class LiveKit(Section, frozen=True):
     api_secret: str | None = None
 
 
+class ObjectStorage(Section, frozen=True):
+    """S3 or what speaks it; in use when ``bucket`` is set."""
+
+    bucket: str | None = None
+    prefix: str = ""
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+class Uploads(Section, frozen=True):
+    folder: Path | None = None
+    file_bytes: Bytes = 104_857_600
+    put_s: Duration = 900.0
+    access_s: Annotated[int, Meta(ge=600)] = 3_600  # clients take what ends within 5 minutes for ended
+    unused_s: Count = 86_400
+    sweep_s: Duration = 300.0
+    s3: ObjectStorage = ObjectStorage()
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -135,6 +157,7 @@ class Config(Section, frozen=True):
     bus: Literal["memory", "redis"] = "memory"
     redis: Redis = Redis()
     livekit: LiveKit = LiveKit()
+    uploads: Uploads = Uploads()
     log: Log = Log()
 
     @property

@@ -249,6 +249,10 @@ class TestTheDevelopmentFile:
         text = DEVELOPMENT.read_text()
         absent_by_default = {("public_url",), ("database_url",), ("tls", "certificate"), ("tls", "key")}
         absent_by_default |= {("redis", "sentinel_password"), ("redis", "ca")}
+        absent_by_default |= {("uploads", "folder")}
+        absent_by_default |= {
+            ("uploads", "s3", name) for name in ("bucket", "endpoint", "access_key_id", "secret_access_key")
+        }
         absent_by_default |= {("livekit", name) for name in LiveKit.__struct_fields__}
         assert paths_in(text) == {path for path, _ in leaves(Config)} - absent_by_default
         uncommented = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "signaling": set(),  # a package of its own: what it needs, it asks for by ``signaling/ports.py``
     "store": {"signaling", "wire"} | BASE,
     "delivery": {"wire"} | BASE,
-    "chat": {"delivery", "signaling", "store", "wire"} | BASE,
+    "blobs": BASE,
+    "chat": {"blobs", "delivery", "signaling", "store", "wire"} | BASE,
     "net": {"delivery", "wire"} | BASE,
     "api": {"chat", "delivery", "signaling", "store", "net", "wire"}
     | BASE,  # net: the socket that its events come from

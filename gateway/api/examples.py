@@ -7,6 +7,7 @@ from typing import Any, Final
 _ROOM_ID: Final = "5f1d7f5e-2c7b-4a62-9d0e-3f4a1c2b9e10"
 _MESSAGE_ID: Final = "0b8e6f0e-6a0e-4f0a-9b9a-0f2d0c1a7f01"
 _CLIENT_MESSAGE_ID: Final = "c6b2e7a4-6d1f-4f0c-8a55-4b1f6f0e9d33"
+_UPLOAD_ID: Final = "019b7a3c-5b1e-7c42-9a0d-6e2f1c3b4a55"
 _CREATED: Final = "2026-01-01T09:00:00.000Z"
 _SENT: Final = "2026-01-01T10:00:00.123Z"
 _PARTS: Final = [{"type": "text", "text": "look"}]
@@ -42,6 +43,11 @@ _ROOM: Final = {
     "unreadCount": 1,
     "lastReadMessageId": None,
     "createdAt": _CREATED,
+}
+_ACCESS: Final = {
+    "uploadId": _UPLOAD_ID,
+    "accessUrl": f"https://chat.example.org/files/{_UPLOAD_ID}?expires=1767266100&signature=…",
+    "accessUrlExpiresAt": "2026-01-01T11:15:00.000Z",
 }
 _APP: Final = {
     "id": "3b0c9e55-4a53-4c6b-9d4e-0f5a8b1c2d30",
@@ -169,6 +175,30 @@ EXAMPLES: Final[dict[str, Any]] = {
     "MessageList": {"messages": [_MESSAGE]},
     "SearchPage": {"rooms": [_ROOM], "messages": [_MESSAGE], "nextCursor": None},
     "ReplyPage": {"messages": [_MESSAGE], "nextCursor": None},
+    "Storage": {"bytesUsed": 1_048_576, "fileCount": 3, "pendingBytes": 0},
+    "PresignBody": {
+        "filename": "cat.png",
+        "mediaType": "image/png",
+        "sizeBytes": 48_123,
+        "roomId": _ROOM_ID,
+    },
+    "Presigned": {
+        "uploadId": _UPLOAD_ID,
+        "uploadUrl": f"https://chat.example.org/files/{_UPLOAD_ID}?expires=1767262200&signature=…",
+        "method": "PUT",
+        "uploadUrlExpiresAt": "2026-01-01T10:10:00.000Z",
+    },
+    "CompletedUpload": {
+        "uploadId": _UPLOAD_ID,
+        "status": "completed",
+        "filename": "cat.png",
+        "mediaType": "image/png",
+        "sizeBytes": 48_123,
+    },
+    "RemovedUpload": {"uploadId": _UPLOAD_ID, "removed": True},
+    "AccessBody": {"uploadIds": [_UPLOAD_ID]},
+    "Access": _ACCESS,
+    "AccessList": {"urls": [_ACCESS]},
     "DeliveryBody": {"userId": "u-bob", "lastDeliveredMessageId": _MESSAGE_ID},
     "DeliveryMark": {
         "roomId": _ROOM_ID,

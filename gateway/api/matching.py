@@ -26,6 +26,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         answer: the type of the success body.
         statuses: what success answers with.
         errors: refusals of its own, besides those that follow from the rest of the row.
+        changes_nothing: a POST that only reads, and takes no ``Idempotency-Key``.
         body, query: the types of what it reads, if it does.
     """
 
@@ -37,6 +38,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     answer: type
     statuses: tuple[int, ...] = (200,)
     errors: tuple[int, ...] = ()
+    changes_nothing: bool = False
     body: type | None = None
     query: type | None = None
 

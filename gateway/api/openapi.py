@@ -113,10 +113,10 @@ def _operation(route: Route, schemas: dict[str, Any]) -> dict[str, Any]:
 def _errors(route: Route) -> set[int]:
     """What a route may refuse with, as far as it follows from its row, and its own."""
     errors = {401, 500, 503, *route.errors}
-    if route.method != "GET":
+    if route.method != "GET" and not route.changes_nothing:
         errors |= {400, 409}  # an Idempotency-Key that is none, or another request's
     if route.body is not None:
-        errors.add(413)
+        errors |= {400, 413}
     if route.query is not None:
         errors.add(400)
     if "{" in route.path:
@@ -140,7 +140,7 @@ def _parameters(route: Route, schemas: dict[str, Any]) -> Iterable[dict[str, Any
         required = described.get("required", ())
         for name, schema in described["properties"].items():
             yield {"name": name, "in": "query", "required": name in required, "schema": _in_a_query(schema)}
-    if route.method not in ("GET", "HEAD"):
+    if route.method not in ("GET", "HEAD") and not route.changes_nothing:
         yield {
             "name": "Idempotency-Key",
             "in": "header",

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from gateway.api.answers import encoded, failure, preflight
+from gateway.api.auth import Caller
 from gateway.api.matching import Matcher, Route
 from gateway.api.services import Services
 from gateway.api.table import ROUTES
@@ -30,6 +31,7 @@ class Api:
     def __init__(self, services: Services, *, routes: Sequence[Route] = ROUTES) -> None:
         self._services = services
         self._match = Matcher(routes).match
+        self._with_messages = _with_messages(routes)
 
     async def route(self, request: Request) -> Response:
         """The answer to one request. Never raises but ``Cancelled``: here alone errors become answers."""
@@ -38,13 +40,17 @@ class Api:
         route = caller = None
         try:
             route, segments = self._match(request.method, request.path)
+            if route.who == "livekit":
+                return await route.handler(self._services, request)
             caller = await self._services.authenticator.identify(request)
             if route.who != "either" and caller.is_server != (route.who == "key"):
                 needed = "the API key" if route.who == "key" else "a session token"
                 raise Forbidden(f"This needs {needed}.")
-            return await route.handler(self._services, caller, request, *segments)
-        except Replayed as replayed:
-            return encoded(replayed.status, replayed.body)
+            response = await self._answer(route, caller, request, segments)
+            if route.answer in self._with_messages:
+                # Here for all of them, so that no route forgets to make the URLs of the files in its messages.
+                response.body = self._services.links.shown(response.body, origin=request.origin)
+            return response
         except GatewayError as error:
             return failure(error)
         except Exception:
@@ -56,3 +62,17 @@ class Api:
                 user_id=caller.user_id if caller else None,
             )
             return failure(GatewayError("Something went wrong here; it has been logged."))
+
+    async def _answer(self, route: Route, caller: Caller, request: Request, segments: list[str]) -> Response:
+        try:
+            return await route.handler(self._services, caller, request, *segments)
+        except Replayed as replayed:
+            return encoded(replayed.status, replayed.body)
+
+
+def _with_messages(routes: Iterable[Route]) -> frozenset[type]:
+    """The types of answers that are a message or have messages in them."""
+    answers = {route.answer for route in routes}
+    return frozenset(
+        kind for kind in answers if {"parts", "messages"} & set(getattr(kind, "__struct_fields__", ()))
+    )

@@ -10,12 +10,14 @@ from gateway.api.revocations import Revocations
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
+from gateway.chat.links import Links
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms
 from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
+from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
 
 
@@ -35,4 +37,6 @@ class Services:
     messages: Messages
     changes: Changes
     receipts: Receipts
+    uploads: Uploads
+    links: Links
     search: Search

@@ -10,5 +10,6 @@ from typing import Final
 from gateway.api.tables.accounts import ACCOUNTS
 from gateway.api.tables.messages import MESSAGES
 from gateway.api.tables.rooms import ROOMS
+from gateway.api.tables.uploads import UPLOADS
 
-ROUTES: Final = (*ACCOUNTS, *ROOMS, *MESSAGES)
+ROUTES: Final = (*ACCOUNTS, *ROOMS, *MESSAGES, *UPLOADS)

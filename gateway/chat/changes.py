@@ -62,6 +62,7 @@ class Changes:
             actor_id=actor_id,
             parts=content.json,
             preview_text=content.preview_text,
+            upload_ids=content.upload_ids,
         )
         return await self._told(tenant_id, lambda then: self._store.edit_message(edit, then=then, once=once))
 

@@ -10,7 +10,7 @@ import trio
 from gateway.config import Limits
 from gateway.errors import RateLimited
 
-Action: TypeAlias = Literal["send-message", "join-room", "typing", "search"]
+Action: TypeAlias = Literal["send-message", "join-room", "typing", "upload-presign", "search"]
 
 
 class Limiter:
@@ -36,6 +36,7 @@ class Limiter:
             "send-message": limits.send_message,
             "join-room": limits.join_room,
             "typing": limits.typing,
+            "upload-presign": limits.upload_presign,
             "search": limits.search,
         }
         self._rules = {

@@ -60,7 +60,8 @@ class Messages:
 
         Raises:
             RateLimited: a user sent more than ``limits.send_message`` allows.
-            InvalidRequest: the parts are not valid, or the parent is not in this room.
+            InvalidRequest: the parts are not valid, an upload in them is not the sender's, or the parent is not
+                in this room.
             NotFound: no such room, or the sender is not in it.
             Forbidden: the room is frozen.
         """
@@ -73,6 +74,7 @@ class Messages:
             sender_id=sender_id,
             parts=content.json,
             preview_text=content.preview_text,
+            upload_ids=content.upload_ids,
             client_message_id=client_message_id,
             parent_message_id=parent_message_id,
             by_server=by_server,

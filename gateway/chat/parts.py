@@ -8,14 +8,16 @@ untouched.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from gateway.chat.links import uploaded
 from gateway.chat.reading import read
 from gateway.errors import InvalidRequest
 from gateway.records import SERVER_MADE, Membership
+from signaling import call_log
 
 MAX_PARTS: Final = 100
 PREVIEW_CHARACTERS: Final = 200
@@ -36,27 +38,19 @@ class Part(msgspec.Struct, frozen=True, rename="camel"):
     data: msgspec.Raw | UnsetType = UNSET
 
 
-class CallLog(msgspec.Struct, frozen=True, rename="camel"):
-    """``data`` of a ``data-call`` part."""
-
-    call_id: str
-    call_type: Literal["audio", "video"]
-    outcome: Literal["completed", "missed", "declined", "cancelled"]
-    initiated_by_user_id: str
-    is_group: bool
-    duration_seconds: float | None = None
-
-
 class Content(msgspec.Struct, frozen=True):
-    """The parts as they will be stored and sent, and the line that inboxes show for them."""
+    """The parts as they will be stored and sent, the line that inboxes show for them, and which uploads they
+    show.
+    """
 
     json: bytes
     preview_text: str | None
+    upload_ids: tuple[str, ...] = ()
 
 
 _PARTS: Final = msgspec.json.Decoder(Annotated[list[Part], Meta(min_length=1, max_length=MAX_PARTS)])
 _KEPT: Final = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
-_CALL_LOG: Final = msgspec.json.Decoder(CallLog)
+_CALL_LOG: Final = msgspec.json.Decoder(call_log.CallLog)
 _MEMBERSHIP: Final = msgspec.json.Decoder(Membership)
 
 
@@ -71,14 +65,16 @@ def read_parts(json: bytes | msgspec.Raw, *, by_server: bool) -> Content:
         InvalidRequest: not an array of parts, too many or none, or a part that only the server makes.
     """
     parts = read(_PARTS, json, within="parts")
-    stale_urls = False
+    upload_ids: tuple[str, ...] = ()
     for part in parts:
         if part.type in SERVER_MADE and not by_server:
             raise InvalidRequest(f"Parts of type {part.type} are made by the server.")
-        if part.upload_id is not None and (part.url or part.access_url or part.access_url_expires_at):
-            stale_urls = True
+        if part.upload_id is not None and part.type == "file":
+            upload_ids = (*upload_ids, part.upload_id)
     return Content(
-        json=_without_signed_urls(json) if stale_urls else bytes(json), preview_text=preview(parts)
+        json=_without_urls(json) if upload_ids else bytes(json),
+        preview_text=preview(parts),
+        upload_ids=upload_ids,
     )
 
 
@@ -104,7 +100,7 @@ def _label(part: Part) -> str | None:
         return None
     try:
         if part.type == "data-call":
-            return _call_label(_CALL_LOG.decode(part.data))
+            return call_log.preview(_CALL_LOG.decode(part.data))
         if part.type == "data-membership":
             return _membership_label(_MEMBERSHIP.decode(part.data))
     except (msgspec.MsgspecError, RecursionError):
@@ -119,32 +115,17 @@ def _file_label(part: Part) -> str | None:
     return named[:PREVIEW_CHARACTERS] if named else None
 
 
-def _call_label(call: CallLog) -> str:
-    if call.outcome == "cancelled":
-        return "Call cancelled"
-    if call.outcome == "missed":
-        return f"Missed {'video' if call.call_type == 'video' else 'voice'} call"
-    label = f"{'Group ' if call.is_group else ''}{'Video' if call.call_type == 'video' else 'Voice'} call"
-    if call.outcome == "declined":
-        return f"{label} declined"
-    if call.duration_seconds is None or call.duration_seconds < 0:
-        return label
-    seconds = round(call.duration_seconds)
-    length = f"0:{seconds:02}" if seconds < 60 else f"{max(1, round(seconds / 60))} min"
-    return f"{label} · {length}"
-
-
 def _membership_label(change: Membership) -> str:
     if change.action == "removed":
         return f"{change.actor_user_id} removed {change.target_user_id}"
     return f"{change.target_user_id} {change.action}"
 
 
-def _without_signed_urls(json: bytes | msgspec.Raw) -> bytes:
-    """Clients send file parts back as they read them, with URLs signed for that one reading."""
+def _without_urls(json: bytes | msgspec.Raw) -> bytes:
+    """Uploaded files as they are kept: their URLs are made for each reading, and clients send old ones back."""
     parts = _KEPT.decode(json)
     for part in parts:
-        if part.get("uploadId", b"null") != b"null":
+        if uploaded(part) is not None:
             for key in ("url", "accessUrl", "accessUrlExpiresAt"):
                 part.pop(key, None)
     return msgspec.json.encode(parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
@@ -17,8 +17,11 @@ class Fanout:
     """Delivery to the recipients that whoever changed the data has named. Synchronous throughout: between "the data has
     changed" and "all are told" nothing else runs, so the order of calls is the order on every wire."""
 
-    def __init__(self, *, hub: Hub, bus: Bus) -> None:
+    def __init__(
+        self, *, hub: Hub, bus: Bus, shown: Callable[[bytes], bytes] = lambda payload: payload
+    ) -> None:
         self._hub = hub
+        self._shown = shown
         self._bus = bus
         self.order = Order(self._deliver)
         bus.subscribe(self.order.take, followed=self.order.suspect)
@@ -59,7 +62,7 @@ class Fanout:
         if not sessions:
             return
         offset = f"{envelope.epoch}-{envelope.number}" if envelope.number else ""
-        prepared = prepare_event(envelope.event, envelope.payload, offset)
+        prepared = prepare_event(envelope.event, self._shown(envelope.payload), offset)
         if envelope.transient:
             for session in sessions:
                 session.outbox.put_transient(prepared)

@@ -8,6 +8,7 @@ and back. A connection that speaks HTTP/2 (TLS, ALPN) is Hypercorn's to its end.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from typing import Any
 
@@ -23,7 +24,7 @@ from hypercorn.typing import LifespanState
 from hypercorn.utils import wrap_app
 
 from gateway.config import Http
-from gateway.net.http import Head, HttpConnection
+from gateway.net.http import RECEIVE_BYTES, Head, HttpConnection
 
 _OURS = re.compile(rb"\r\n(?:expect|upgrade|http2-settings):[^\r\n]*", re.IGNORECASE)
 """Header lines that ask for what the door has done (100 Continue) or what is not offered here (h2c)."""
@@ -95,15 +96,19 @@ class Bounded:
 class Borrowed(Bounded):
     """One request of a connection, as a stream that Hypercorn may think it owns.
 
+    Args:
+        first: what has been read of the request.
+        rest: how many bytes of it may still follow; infinity when it comes in chunks.
+
     Attributes:
         finished: Hypercorn has answered, or is done with the connection.
     """
 
-    def __init__(self, connection: HttpConnection, first: bytes, *, rest: bool, write_s: float) -> None:
+    def __init__(self, connection: HttpConnection, first: bytes, *, rest: float, write_s: float) -> None:
         super().__init__(connection, write_s=write_s)
         self.finished = trio.Event()
         self._first = first
-        self._rest = rest  # more of this request, in chunks, may follow ``first``
+        self._rest = rest
 
     def selected_alpn_protocol(self) -> str:
         return "http/1.1"
@@ -127,7 +132,9 @@ class Borrowed(Bounded):
             nursery.start_soon(until_finished)
             # Inside, or they would come out as a group: to Hypercorn a client that is gone is the end of its input.
             with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                data = await super().receive_some(max_bytes)
+                # Not beyond the request: what follows is the next one, and ours.
+                data = await super().receive_some(int(min(self._rest, max_bytes or RECEIVE_BYTES)))
+                self._rest -= len(data)
             nursery.cancel_scope.cancel()
         return data
 
@@ -191,9 +198,12 @@ class Web:
 
     Args:
         app: an ASGI application.
+        streamed: a path below which the bodies of PUTs are handed over as they come, whatever their size; the
+            app bounds them.
     """
 
-    def __init__(self, app: Any, *, http: Http) -> None:
+    def __init__(self, app: Any, *, http: Http, streamed: str | None = None) -> None:
+        self._streamed = streamed
         self._config = HypercornConfig()
         self._config.include_server_header = False
         self._config.keep_alive_timeout = http.keep_alive_s
@@ -207,12 +217,16 @@ class Web:
 
     async def serve(self, connection: HttpConnection, head: Head) -> bool:
         """Answer the request that begins with ``head``; True if the connection can take another."""
+        rest: float
         if head.length is None:
-            first, rest = head.raw + connection.take_buffer(), True
+            first, rest = head.raw + connection.take_buffer(), math.inf
+        elif head.method == "PUT" and self._streamed and head.path.startswith(self._streamed):
+            begun = connection.take_buffer(head.length)
+            first, rest = head.raw + begun, head.length - len(begun)
         else:
             # With the whole body at hand Hypercorn can recycle the connection however early the app answers.
             body = await connection.body(head, self._body_bytes)
-            first, rest = _OURS.sub(b"", head.raw) + body, False
+            first, rest = _OURS.sub(b"", head.raw) + body, 0
         borrowed = Borrowed(connection, first, rest=rest, write_s=self._write_s)
         return await self._run(borrowed)
 

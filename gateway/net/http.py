@@ -172,10 +172,11 @@ class HttpConnection:
 
         self._deadline = wheel.at(math.inf, expired)
 
-    def take_buffer(self) -> bytes:
-        """What the client has sent beyond the last request."""
-        buffer, self._buffer = self._buffer, b""
-        return buffer
+    def take_buffer(self, most: int | None = None) -> bytes:
+        """What the client has sent beyond what was read; all of it, or the next ``most`` bytes."""
+        taken = self._buffer[:most]
+        self._buffer = self._buffer[len(taken) :]
+        return taken
 
     def _within(self, seconds: float) -> None:
         self._wheel.move(self._deadline, trio.current_time() + seconds)

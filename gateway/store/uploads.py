@@ -110,9 +110,7 @@ def put(db: Cursor, tenant_id: str, upload_id: str, blob: str) -> str | None:
     return upload.blob
 
 
-def complete(
-    db: Cursor, tenant_id: str, owner_id: str, upload_id: str, *, life_ms: int, now: int
-) -> Upload:
+def complete(db: Cursor, tenant_id: str, owner_id: str, upload_id: str, *, life_ms: int, now: int) -> Upload:
     """See ``Store.complete_upload``."""
     upload = _require(db, tenant_id, upload_id, owner_id=owner_id)
     if upload.status == "completed":
@@ -143,9 +141,7 @@ def storage(db: Cursor, tenant_id: str) -> Storage:
     return Storage(*(found or (0, 0, 0)))
 
 
-def readable(
-    db: Cursor, tenant_id: str, upload_ids: Collection[str], *, viewer_id: str | None
-) -> list[str]:
+def readable(db: Cursor, tenant_id: str, upload_ids: Collection[str], *, viewer_id: str | None) -> list[str]:
     """See ``Store.readable_uploads``."""
     return [one for one in upload_ids if _is_readable(db, tenant_id, one, viewer_id)]
 

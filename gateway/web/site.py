@@ -17,8 +17,12 @@ from quart import Response, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, NotFound
 
+from gateway.errors import GatewayError
 from gateway.web.exchange import LINGER_S, Exchange
+from gateway.web.files import PREFIX, Files, mount_files
 from gateway.web.mount import PREFIXES, Api, answer_api, scope_of
+from gateway.web.receiving import Receiving
+from gateway.wire.http import Response as Answer
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self';"
@@ -50,9 +54,12 @@ def create_web(
     api: Api,
     ready: Callable[[], Awaitable[dict[str, bool]]],
     openapi: Callable[[], dict[str, Any]],
+    failure: Callable[[GatewayError], Answer],
+    files: Files,
     max_body: int,
     body_s: float = 30.0,
     write_s: float = 30.0,
+    put_s: float = 900.0,
 ) -> QuartTrio:
     """The ASGI application for everything that the lean HTTP loop does not serve.
 
@@ -60,8 +67,11 @@ def create_web(
         api: answers every request below ``/v1``.
         ready: checks by name, True when that part can do its work; ``/readyz`` answers 503 unless all can.
         openapi: makes the OpenAPI document, once, when it is first asked for.
-        max_body: the longest request body in bytes.
-        body_s: how long a client may take to send one.
+        failure: the answer to an error, as REST gives it.
+        files: what users have sent, and where it is sent to.
+        max_body: the longest request body in bytes; files have their own limit.
+        body_s: how long a client may take to send one, and may be silent while it sends a file.
+        put_s: how long it may take to send a file.
         write_s: how long it may take to read the answer.
     """
     site = Site("gateway.web", static_folder=None)
@@ -115,6 +125,11 @@ def create_web(
         response = Response(pages[name], content_type=f"{media_type}; charset=utf-8")
         return await _revalidated(response)
 
+    mount_files(site, files)
+    site.asgi_app = Receiving(  # type: ignore[method-assign]
+        site.asgi_app, files=files, failure=failure, silent_s=body_s, put_s=put_s
+    )
+
     @site.after_request
     async def protect(response: Response) -> Response:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -125,6 +140,11 @@ def create_web(
         if error.response is not None:  # a redirect, complete as it is
             return error.response  # type: ignore[return-value]
         return _error(HTTPStatus(error.code or 500), pages, allow=getattr(error, "valid_methods", None))
+
+    @site.errorhandler(GatewayError)
+    async def decline(error: GatewayError) -> Response:
+        status = HTTPStatus(failure(error).status)
+        return _error(status, pages, sentence=error.message, code=error.code)
 
     @site.errorhandler(Exception)
     async def confess(error: Exception) -> Response:
@@ -162,9 +182,16 @@ def _json(status: int, body: bytes) -> Response:
     return response
 
 
-def _error(status: HTTPStatus, pages: dict[str, bytes], *, allow: list[str] | None = None) -> Response:
+def _error(
+    status: HTTPStatus,
+    pages: dict[str, bytes],
+    *,
+    allow: list[str] | None = None,
+    sentence: str | None = None,
+    code: str | None = None,
+) -> Response:
     """A page for people, the contract's error body (D4) for everything else."""
-    sentence = _SENTENCES.get(status, status.description or status.phrase)
+    sentence = sentence or _SENTENCES.get(status, status.description or status.phrase)
     below_api = scope_of(request)["raw_path"].startswith(PREFIXES)
     if (
         not below_api
@@ -176,10 +203,10 @@ def _error(status: HTTPStatus, pages: dict[str, bytes], *, allow: list[str] | No
         response = Response(page, status, content_type="text/html; charset=utf-8")
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
     else:
-        code = _CODES.get(status, status.phrase.lower().replace(" ", "_"))
+        code = code or _CODES.get(status, status.phrase.lower().replace(" ", "_"))
         body = {"statusCode": status.value, "error": sentence, "message": sentence, "code": code}
         response = _json(status, msgspec.json.encode(body))
-    if below_api:
+    if below_api or request.path.startswith(PREFIX):
         response.headers["Access-Control-Allow-Origin"] = "*"
     if allow:
         response.headers["Allow"] = ", ".join(sorted(allow))

@@ -44,6 +44,11 @@ class Request:
         self.peer = peer
         self.secure = secure
 
+    @property
+    def origin(self) -> str:
+        """Where the client says that it reaches us: ``https://chat.example.org``. Not to be trusted."""
+        return f"{'https' if self.secure else 'http'}://{self.headers.get('host', '')}"
+
 
 class Response:
     """One HTTP answer.

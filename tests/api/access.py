@@ -131,6 +131,24 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
+    ("GET", "/v1/tenant/storage"): (None, everyone(rest=200)),
+    ("POST", "/v1/chat/uploads/presign"): (
+        {"filename": "a.png", "mediaType": "image/png", "sizeBytes": 3, "roomId": "{roomId}"},
+        everyone(rest=201, stranger=404, other_user=404) | SESSION_ONLY,
+    ),
+    ("POST", "/v1/chat/uploads/access"): ({"uploadIds": ["{uploadId}"]}, everyone(rest=200)),
+    ("POST", "/v1/chat/uploads/{uploadId}/complete"): (
+        None,
+        everyone(rest=404, member=200, third=404) | SESSION_ONLY,
+    ),
+    ("DELETE", "/v1/chat/uploads/{uploadId}"): (
+        None,
+        everyone(rest=404, member=200, third=404) | SESSION_ONLY,
+    ),
+    ("GET", "/v1/chat/uploads/{uploadId}/access"): (
+        None,
+        everyone(rest=404, key=200, member=200, third=404),
+    ),
 }
 # What a row cannot be asked without.
 QUERIES = {"/v1/chat/search": "?q=hi"}

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
@@ -16,18 +17,23 @@ from gateway.api.routes import Api
 from gateway.api.minting import Minter
 from gateway.api.revocations import Revocations
 from gateway.api.services import Services
+from gateway.blobs.folder import FolderBlobs
+from gateway.blobs.staging import Staging
 from gateway.chat.apps import Apps
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
+from gateway.chat.links import Links
 from gateway.chat.messages import Messages
 from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
+from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
 from gateway.config import Limits, Presence, Rate, StoreSettings, Tokens
+from gateway.config import Uploads as UploadSettings
 from gateway.records import Tenant
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.peers import Peers
@@ -136,6 +142,7 @@ class Gateway:
         self.authenticator = authenticator
         self.rosters = rosters
         self.fanout = Recorder()
+        self.uploads: Uploads
         self.clock = Clock()
         self.nobody = Client(api)
         self.server = self.other = self.nobody
@@ -157,6 +164,35 @@ class Gateway:
         assert made.status == 201, made.body
         room_id: str = made.json["id"]
         return room_id
+
+    async def upload(
+        self, client: Client, data: bytes = b"\x89PNG", *, complete: bool = True, **fields: Any
+    ) -> str:
+        """An image that this user has uploaded."""
+        body = {"filename": "cat.png", "mediaType": "image/png", "sizeBytes": len(data), **fields}
+        announced = await client.post("/chat/uploads/presign", body)
+        assert announced.status == 201, announced.body
+        upload_id: str = announced.json["uploadId"]
+        await self.put(announced.json["uploadUrl"], data)
+        if complete:
+            assert (await client.post(f"/chat/uploads/{upload_id}/complete", {})).status == 200
+        return upload_id
+
+    async def put(self, url: str, *chunks: bytes, length: int | None = None) -> None:
+        """Send the bytes of a file, as the web does with a PUT."""
+
+        async def sent() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        path, query = urlsplit(url).path, parse_qs(urlsplit(url).query)
+        await self.uploads.receive(
+            path.removeprefix("/files/"),
+            sent(),
+            expires=query["expires"][0],
+            signature=query["signature"][0],
+            length=length,
+        )
 
     async def tenant(self) -> Tenant:
         tenant = await self.store.tenant(self.tenant_id)
@@ -187,6 +223,15 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         authenticator = Authenticator(store=store, peers=peers, revocations=revocations, clock=clock)
         rosters = Rosters(store=store, peers=peers)
         limiter = Limiter(limits, clock=clock)
+        links = Links(key=b"k" * 32, public_url=None, access_s=3_600, clock=clock)
+        uploads = Uploads(
+            store=store,
+            blobs=FolderBlobs(directory / "uploads"),
+            staging=Staging(directory / "arriving"),
+            links=links,
+            limiter=limiter,
+            settings=UploadSettings(file_bytes=20_000_000),
+        )
         services = Services(
             authenticator=authenticator,
             users=Users(store=store),
@@ -206,9 +251,11 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             changes=Changes(store=store, fanout=fanout, limiter=limiter),
             receipts=Receipts(store=store, fanout=fanout),
             search=Search(store=store, limiter=limiter),
+            uploads=uploads,
+            links=links,
         )
         made = Gateway(Api(services), store, authenticator, rosters)
-        made.clock, made.fanout = clock, fanout
+        made.clock, made.fanout, made.uploads = clock, fanout, uploads
         keys, others = await store.create_tenant("first"), await store.create_tenant("second")
         made.tenant_id = keys.id
         made.server = Client(made.api, headers={"x-api-key": keys.api_key})

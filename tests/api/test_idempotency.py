@@ -40,14 +40,17 @@ REQUESTS: dict[tuple[str, str], Any] = {
         "userId": "ann",
         "targetRoomIds": ["{roomId}"],
     },
+    ("POST", "/v1/chat/uploads/presign"): {"filename": "a", "mediaType": "image/png", "sizeBytes": 3},
+    ("POST", "/v1/chat/uploads/{uploadId}/complete"): None,
+    ("DELETE", "/v1/chat/uploads/{uploadId}"): None,
     ("POST", "/v1/chat/rooms/{roomId}/delivery"): {"userId": "ann"},
     ("POST", "/v1/chat/rooms/{roomId}/read"): {"userId": "ann"},
 }
+# Ends the very credential of the request: a repeat is nobody's any more.
+ENDS_ITSELF = {("POST", "/v1/auth/revoke")}
 CHANGED = [{"type": "text", "text": "changed"}]
 KEY = {"idempotency-key": "k1"}
 
-# Ends the very credential of the request: a repeat is nobody's any more.
-ENDS_ITSELF = {("POST", "/v1/auth/revoke")}
 
 async def change_everything(gateway: Gateway, room_id: str, parent_id: str) -> None:
     """Change whatever the requests above answer with, so that doing one again would answer otherwise."""
@@ -75,7 +78,8 @@ async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
     gateway: Gateway, method: str, path: str
 ) -> None:
     ann = await gateway.user("ann")
-    caller = ann if "/me/" in path else gateway.server
+    caller = ann if "/me/" in path or "/uploads/" in path else gateway.server
+    upload_id = await gateway.upload(ann)
     await gateway.server.post("/tenant-apps", {"appCode": "shop"})
     room_id = await gateway.room("ann", "bob")
     # The message that requests are about is a reply, and so changes with what it replies to.
@@ -84,12 +88,13 @@ async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
         f"/chat/rooms/{room_id}/messages", {**MESSAGE, "parentMessageId": parent.json["id"]}
     )
     target = path.removeprefix("/v1").format(
-        roomId=room_id, userId="bob", messageId=reply.json["id"], token="t", appCode="shop"
+        roomId=room_id, userId="bob", messageId=reply.json["id"], token="t", appCode="shop", uploadId=upload_id
     )
     body = msgspec.json.encode(REQUESTS[method, path]).replace(b"{roomId}", room_id.encode())
     first = await caller.send(method, target, body, headers=KEY)
     assert first.status in (200, 201)
     await change_everything(gateway, room_id, parent.json["id"])
+    await ann.delete(f"/chat/uploads/{upload_id}")
     gateway.fanout.told.clear()
     again = await caller.send(method, target, body, headers=KEY)
     assert (again.status, again.body) == (first.status, first.body)

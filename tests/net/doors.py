@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import trio
 
+from gateway.api.answers import failure
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
 from gateway.net.asgi import Web
@@ -20,6 +21,7 @@ from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
 from gateway.wire.prepared import prepare_text
 from tests.net.fakes import Pairs, Peer, Recorder
+from tests.web.asgi import NoFiles
 
 HTTP = Http(head_bytes=4_096, head_s=10, body_bytes=5_000, body_s=30, keep_alive_s=75, write_s=20)
 ENDPOINT_BYTES = 10_000
@@ -155,6 +157,8 @@ class Front:
                     api=route,
                     ready=self._ready,
                     openapi=dict,
+                    failure=failure,
+                    files=NoFiles(),
                     max_body=http.body_bytes,
                     body_s=http.body_s,
                     write_s=http.write_s,

@@ -10,6 +10,21 @@ from typing import Any
 import trio
 from quart_trio import QuartTrio
 
+from gateway.errors import NotFound
+
+
+class NoFiles:
+    """A site's files, when there are none."""
+
+    async def receive(self, upload_id: str, chunks: Any, **_: Any) -> None:
+        raise NotFound("There is no such upload.")
+
+    async def open(self, upload_id: str, **_: Any) -> Any:
+        raise NotFound("There is no such file.")
+
+    def read(self, file: Any, *, begin: int, end: int) -> Any:
+        raise AssertionError("nothing can be open")
+
 
 @dataclass
 class Answer:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from quart_trio import QuartTrio
 
+from gateway.api.answers import failure
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
+from tests.web.asgi import NoFiles
 
 MAX_BODY = 4_096
 
@@ -47,5 +49,12 @@ def around() -> Surroundings:
 @pytest.fixture
 def site(around: Surroundings) -> QuartTrio:
     return create_web(
-        api=around.api, ready=around.ready, openapi=around.openapi, max_body=MAX_BODY, body_s=5.0, write_s=5.0
+        api=around.api,
+        ready=around.ready,
+        openapi=around.openapi,
+        failure=failure,
+        files=NoFiles(),
+        max_body=MAX_BODY,
+        body_s=5.0,
+        write_s=5.0,
     )
