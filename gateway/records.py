@@ -46,6 +46,7 @@ class Tenant(msgspec.Struct, frozen=True):
         signing_secret: HMAC key of this tenant's session tokens, 32 random bytes (contract D1).
         webhook_secret: ``whsec_`` + 48 hex digits.
         settings: only what differs from the defaults, by section (``chat``, ``calls``, ``presence``).
+        log_epoch: which log of durable events is this tenant's.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Tenant(msgspec.Struct, frozen=True):
     webhook_url: str | None
     settings: Settings
     created_at: str
+    log_epoch: str
 
 
 class User(msgspec.Struct, frozen=True, rename="camel"):
@@ -229,21 +231,6 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
-class Readable(msgspec.Struct, frozen=True):
-    """A file that a signed URL opens.
-
-    Attributes:
-        blob: where its bytes lie.
-        left_s: how long the URL is still good.
-        is_inline: a browser may show it; anything else it is to save.
-    """
-
-    upload: Upload
-    blob: str
-    left_s: int
-    is_inline: bool
-
-
 class Storage(msgspec.Struct, frozen=True, rename="camel"):
     """What a tenant's files take (contract endpoint 8); ``pending`` is promised and has not been completed."""
 
@@ -282,6 +269,29 @@ class LogEvent(msgspec.Struct, frozen=True):
     event: str
     payload: bytes
     user_ids: tuple[str, ...]
+
+
+class LogSpan(msgspec.Struct, frozen=True):
+    """A tenant's log as far as it is kept: the events after ``floor`` and up to ``head``."""
+
+    epoch: str
+    floor: int
+    head: int
+
+
+class Return(msgspec.Struct, frozen=True):
+    """What there is for the client of a socket that comes back.
+
+    Attributes:
+        room_id: the room that it had open.
+        has_lost_room: it had one open that its user is no longer in.
+        opened_at: when it opened the room, in milliseconds since the epoch; 0 when it had none open.
+    """
+
+    log: LogSpan
+    room_id: str | None
+    has_lost_room: bool
+    opened_at: int
 
 
 class Sent(msgspec.Struct, frozen=True):

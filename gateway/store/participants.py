@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.errors import Conflict, Forbidden, InvalidRequest, NotFound, no_such_room
 from gateway.records import Membership, Role, RoomDetail
-from gateway.store import log, memberships, rooms, users
+from gateway.store import log, memberships, rooms, sockets, users
 from gateway.store.connection import Cursor, row
 from gateway.store.direct import is_direct
 from gateway.store.ports import NewParticipant, RosterChange
@@ -132,6 +132,7 @@ def remove(
     membership = Membership("left" if left else "removed", actor_id or user_id, user_id)
     changed = memberships.announce(db, tenant_id, room_id, membership, told, now)
     log.end_stay(db, tenant_id, room_id, user_id, from_number=from_number, to_number=changed.number)
+    sockets.lose_room(db, tenant_id, user_id, room_id)
     staying = rosters.get(db, room_id, staying_version).user_ids
     message = memberships.tell(db, tenant_id, room_id, membership, staying, now)
     # Who leaves still gets the room to see, as nobody in particular.

@@ -338,14 +338,17 @@ ADDRESSEES = Table(
     sqlite_with_rowid=False,
 )
 
-# The room that a socket has open; kept after the socket, for its client to come back to.
+# The room that a socket has open; kept after the socket, for its client to come back to. Null once the user is
+# no longer in it.
 OPEN_ROOMS = Table(
     "open_rooms",
     METADATA,
     Column("socket_id", Text, primary_key=True),
     Column("tenant_id", Text, ForeignKey("tenants.id", ondelete="CASCADE"), nullable=False),
-    Column("room_id", Text, ForeignKey("rooms.id", ondelete="CASCADE"), nullable=False),
+    Column("user_id", Text, nullable=False),
+    Column("room_id", Text, ForeignKey("rooms.id", ondelete="CASCADE")),
     Column("opened_at", BigInteger, nullable=False),
+    Index("open_rooms_by_user", "tenant_id", "user_id"),
     Index("open_rooms_by_age", "opened_at"),
     sqlite_with_rowid=False,
 )

@@ -15,7 +15,9 @@ from gateway.store import apps
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import TenantCounts, TenantKeys
 
-_SELECT = "SELECT id, name, signing_secret, webhook_secret, webhook_url, settings, created_at FROM tenants "
+_SELECT = """
+    SELECT id, name, signing_secret, webhook_secret, webhook_url, settings, created_at, log_epoch FROM tenants
+"""
 _SETTINGS = msgspec.json.Decoder(Settings)
 
 
@@ -134,7 +136,7 @@ def _digest(api_key: str) -> bytes:
 
 
 def _record(found: tuple[Any, ...]) -> Tenant:
-    tenant_id, name, signing_secret, webhook_secret, webhook_url, settings, created_at = found
+    tenant_id, name, signing_secret, webhook_secret, webhook_url, settings, created_at, log_epoch = found
     return Tenant(
         id=tenant_id,
         name=name,
@@ -143,4 +145,5 @@ def _record(found: tuple[Any, ...]) -> Tenant:
         webhook_url=webhook_url,
         settings=_SETTINGS.decode(settings),
         created_at=iso(created_at),
+        log_epoch=log_epoch,
     )

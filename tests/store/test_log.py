@@ -10,10 +10,9 @@ import pytest
 import trio
 
 from gateway.errors import NotFound
-from gateway.records import LogEvent
+from gateway.records import LogEvent, LogSpan
 from gateway.store import log
 from gateway.store.operations.base import Operations
-from gateway.store.ports import LogSpan
 
 from .conftest import Home
 
@@ -287,39 +286,53 @@ class TestSockets:
     async def test_the_room_a_socket_has_open_is_found_again(self, home: Home) -> None:
         first, second = await home.room("ann", "bob"), await home.room("ann", "cid")
 
-        await home.store.open_room(home.tenant_id, "socket", first.id)
-        await home.store.open_room(home.tenant_id, "socket", second.id)
+        for room in (first, second):
+            await home.store.open_room(home.tenant_id, "ann", "socket", room.id)
 
-        found = await home.store.returning(home.tenant_id, "ann", "socket")
-        assert (found.room_id, found.still_in, found.opened_at) == (second.id, True, home.clock.ms)
+        found = await home.store.returning(home.tenant_id, "socket")
+        assert (found.room_id, found.has_lost_room, found.opened_at) == (second.id, False, home.clock.ms)
         assert found.log == await home.store.log_span(home.tenant_id)
 
     async def test_a_socket_without_a_room_has_none(self, home: Home) -> None:
         room = await home.room("ann", "bob")
-        await home.store.open_room(home.tenant_id, "left", room.id)
-        await home.store.open_room(home.tenant_id, "left", None)
-        await home.store.open_room(home.tenant_id, "never", None)
+        await home.store.open_room(home.tenant_id, "ann", "left", room.id)
+        await home.store.open_room(home.tenant_id, "ann", "left", None)
+        await home.store.open_room(home.tenant_id, "ann", "never", None)
 
         for socket_id in ("left", "never", "unknown"):
-            found = await home.store.returning(home.tenant_id, "ann", socket_id)
-            assert (found.room_id, found.still_in, found.opened_at) == (None, True, 0)
+            found = await home.store.returning(home.tenant_id, socket_id)
+            assert (found.room_id, found.has_lost_room, found.opened_at) == (None, False, 0)
 
-    async def test_who_is_not_in_the_room_any_more_is_not_let_back_in(self, home: Home) -> None:
+    async def test_who_is_removed_loses_the_room_and_does_not_find_it_open_when_he_is_back(
+        self, home: Home
+    ) -> None:
         room = await home.room("ann", "bob", name="Team")
-        await home.store.open_room(home.tenant_id, "socket", room.id)
+        for user_id in ("ann", "bob"):
+            await home.store.open_room(home.tenant_id, user_id, f"{user_id}'s", room.id)
+
         await home.remove(room.id, "bob")
+        await home.add(room.id, "bob")
 
-        found = await home.store.returning(home.tenant_id, "bob", "socket")
+        found = await home.store.returning(home.tenant_id, "bob's")
+        assert (found.room_id, found.has_lost_room) == (None, True)
+        found = await home.store.returning(home.tenant_id, "ann's")
+        assert (found.room_id, found.has_lost_room) == (room.id, False)
 
-        assert (found.room_id, found.still_in) == (room.id, False)
+    async def test_a_room_is_opened_by_its_participants_alone(self, home: Home) -> None:
+        room = await home.room("ann", "bob")
+
+        with pytest.raises(NotFound):
+            await home.store.open_room(home.tenant_id, "eve", "socket", room.id)
+        with pytest.raises(NotFound):
+            await home.store.open_room("another tenant", "ann", "socket", room.id)
 
     async def test_sockets_are_forgotten_oldest_first(self, home: Home) -> None:
         room = await home.room("ann", "bob")
         for number in range(3):
             home.clock.ms += 1
-            await home.store.open_room(home.tenant_id, str(number), room.id)
+            await home.store.open_room(home.tenant_id, "ann", str(number), room.id)
 
         assert await home.store.forget_sockets(before=home.clock.ms, limit=1) == 1
         assert await home.store.forget_sockets(before=home.clock.ms, limit=10) == 1
-        found = [await home.store.returning(home.tenant_id, "ann", str(number)) for number in range(3)]
+        found = [await home.store.returning(home.tenant_id, str(number)) for number in range(3)]
         assert [one.room_id for one in found] == [None, None, room.id]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from gateway.records import LogEvent
+from gateway.records import LogEvent, LogSpan, Return
 from gateway.store import log, sockets
 from gateway.store.operations.base import Operations
-from gateway.store.ports import LogSpan, Return
 
 
 class LogOperations(Operations):
@@ -32,19 +31,22 @@ class LogOperations(Operations):
     async def sweep_log(self, tenant_id: str, *, before: int, limit: int) -> bool:
         return await self._write(tenant_id, lambda db: log.sweep(db, tenant_id, before=before, limit=limit))
 
-    async def returning(self, tenant_id: str, user_id: str, socket_id: str) -> Return:
-        return await self._read(lambda db: sockets.returning(db, tenant_id, user_id, socket_id))
+    async def returning(self, tenant_id: str, socket_id: str) -> Return:
+        return await self._read(lambda db: sockets.returning(db, tenant_id, socket_id))
 
     async def open_room(
         self,
         tenant_id: str,
+        user_id: str,
         socket_id: str,
         room_id: str | None,
         *,
         then: Callable[[None], None] | None = None,
     ) -> None:
         await self._write(
-            tenant_id, lambda db: sockets.open_room(db, tenant_id, socket_id, room_id, self._clock()), then
+            tenant_id,
+            lambda db: sockets.open_room(db, tenant_id, user_id, socket_id, room_id, self._clock()),
+            then,
         )
 
     async def forget_sockets(self, *, before: int, limit: int) -> int:

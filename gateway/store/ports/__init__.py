@@ -15,7 +15,7 @@ from typing import Protocol
 
 from gateway.store.ports.accounts import Accounts, TenantCounts, TenantKeys
 from gateway.store.ports.changes import ChangedMessage, Changes, MessageEdit
-from gateway.store.ports.log import Log, LogSpan, Return
+from gateway.store.ports.log import Log
 from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
@@ -35,7 +35,6 @@ __all__ = [
     "ForwardDraft",
     "Forwarded",
     "Log",
-    "LogSpan",
     "MessageDraft",
     "MessageEdit",
     "Messages",
@@ -44,7 +43,6 @@ __all__ = [
     "Participants",
     "Push",
     "Replayed",
-    "Return",
     "Revocation",
     "Revocations",
     "RoomChange",

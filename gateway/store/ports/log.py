@@ -5,32 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-import msgspec
-
-from gateway.records import LogEvent
-
-
-class LogSpan(msgspec.Struct, frozen=True):
-    """A tenant's log as far as it is kept: the events after ``floor`` and up to ``head``."""
-
-    epoch: str
-    floor: int
-    head: int
-
-
-class Return(msgspec.Struct, frozen=True):
-    """What there is for a socket's client that comes back.
-
-    Attributes:
-        room_id: the room it had open.
-        still_in: its user is a participant of that room; True when it had none open.
-        opened_at: when it opened the room, in milliseconds since the epoch; 0 when it had none open.
-    """
-
-    log: LogSpan
-    room_id: str | None
-    still_in: bool
-    opened_at: int
+from gateway.records import LogEvent, LogSpan, Return
 
 
 class Log(Protocol):
@@ -66,19 +41,24 @@ class Log(Protocol):
         """
         ...
 
-    async def returning(self, tenant_id: str, user_id: str, socket_id: str) -> Return:
+    async def returning(self, tenant_id: str, socket_id: str) -> Return:
         """What there is for this socket's client; one query."""
         ...
 
     async def open_room(
         self,
         tenant_id: str,
+        user_id: str,
         socket_id: str,
         room_id: str | None,
         *,
         then: Callable[[None], None] | None = None,
     ) -> None:
-        """Note the room that a socket has open from now on, or that it has none."""
+        """Note the room that a socket of this user has open from now on, or that it has none.
+
+        Raises:
+            NotFound: no such room, or the user is not in it.
+        """
         ...
 
     async def forget_sockets(self, *, before: int, limit: int) -> int:

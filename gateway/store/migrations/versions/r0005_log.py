@@ -61,7 +61,8 @@ def upgrade() -> None:
         "open_rooms",
         sa.Column("socket_id", sa.Text(), nullable=False),
         sa.Column("tenant_id", sa.Text(), nullable=False),
-        sa.Column("room_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("room_id", sa.Text(), nullable=True),
         sa.Column("opened_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["tenant_id"], ["tenants.id"], name=op.f("open_rooms_tenant_id_fk"), ondelete="CASCADE"
@@ -72,4 +73,5 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("socket_id", name=op.f("open_rooms_pk")),
         sqlite_with_rowid=False,
     )
+    op.create_index("open_rooms_by_user", "open_rooms", ["tenant_id", "user_id"], unique=False)
     op.create_index("open_rooms_by_age", "open_rooms", ["opened_at"], unique=False)
