@@ -296,7 +296,7 @@ IDEMPOTENCY = Table(
     Column("status", Integer, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Index("idempotency_by_expiry", "expires_at"),
+    Index("idempotency_by_tenant_and_expiry", "tenant_id", "expires_at"),
 )
 
 # See log.py. An event of a room is for those who are in it at its number; user_ids names those of any other.
