@@ -72,6 +72,7 @@ class RedisBus:
         self._outgoing_bytes = 0
         self._work = trio.Event()  # something is in either of the two above
         self._settled = trio.Event()  # the first attempt has succeeded or failed
+        self._away = ""  # why it is
         self._sequence = 0
         self._sequences = Sequences()
         self._counts = dict.fromkeys(COUNTS, 0)
@@ -163,7 +164,7 @@ class RedisBus:
                     nursery.start_soon(self._send, links)
             except* Exception as errors:
                 # The one boundary of the bus: whatever is the matter with Redis, the node goes on without it.
-                log.warning("the bus is away", error=_first(errors))
+                self._note_away(_first(errors))
             finally:
                 self._detach()
             if self._counts["attachments"] > attachments:
@@ -174,11 +175,17 @@ class RedisBus:
 
     def _attach(self) -> None:
         self.attached = True
+        self._away = ""
         self._counts["attachments"] += 1
         log.info("the bus is attached", channels=len(self._channels))
         self._settled.set()
         for call in self._on_attached:
             call()
+
+    def _note_away(self, error: str) -> None:
+        if error != self._away:  # said once, however often it is tried
+            self._away = error
+            log.warning("the bus is away", error=error)
 
     def _detach(self) -> None:
         self.attached = False

@@ -1,8 +1,8 @@
 """The logs of the tenants that have users here, followed: what the bus did not bring is read from the store.
 
 There is reason to look when an event comes early, when the bus begins to bring a tenant's events, for the first time or
-again, and every ``CHECK_S`` in any case: an event that was lost and is the last for now shows in nothing else. Looking is one
-query for all; what turns out to be missing, and has not come while one waits a moment, is read in batches.
+again, and every ``CHECK_S`` in any case: an event that was lost and is the last for now shows in nothing else. Looking is
+one query for all; what turns out to be missing, and has not come while one waits a moment, is read in batches.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ class Node:
         self.seen: set[Envelope] = set()
         self.heard: list[tuple[str, bytes]] = []
         self.attached = 0
+        self.follows = 0
         self._follows: dict[str, trio.Event] = {}
         self._changed = trio.Event()
         bus.subscribe(self.deliver, followed=self.followed)
@@ -57,6 +58,7 @@ class Node:
         self._wake()
 
     def followed(self, tenant_id: str) -> None:
+        self.follows += 1
         self._follows[tenant_id].set()
 
     async def follow(self, tenant_id: str) -> None:

@@ -71,12 +71,22 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
-    def ask(self, *command: str) -> Any:
+    def ask(self, *command: str | bytes) -> Any:
         """What it answers to one command."""
         from valkey import Valkey
 
         with closing(Valkey(port=self.port, socket_timeout=PATIENCE_S)) as client:
             return client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+    def subscribers(self, channel: str) -> int:
+        return _count(self.ask("PUBSUB", "NUMSUB", channel))
+
+    def shard_subscribers(self, channel: str) -> int:
+        return _count(self.ask("PUBSUB", "SHARDNUMSUB", channel))
+
+    def wait_for_replicas(self, count: int) -> None:
+        """As a sentinel: until it knows so many of the primary."""
+        wait_until(lambda: len(self.ask("SENTINEL", "REPLICAS", "mymaster")) == count)
 
     def info(self, command: str) -> int:
         """How often a command has been called."""
@@ -86,6 +96,13 @@ class RedisServer:
             stats: Any = client.info("commandstats")
         calls: int = stats.get(f"cmdstat_{command}", {}).get("calls", 0)
         return calls
+
+
+def _count(answer: Any) -> int:
+    """Of ``[channel, count]``, which some versions of the client put in pairs."""
+    (pair,) = [answer] if not isinstance(answer[0], tuple | list) else answer
+    count: int = pair[1]
+    return count
 
 
 def wait_until(condition: Any) -> None:
