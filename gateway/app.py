@@ -30,11 +30,11 @@ import trio
 
 from gateway.api.answers import failure
 from gateway.api.auth import Authenticator
-from gateway.api.openapi import openapi_document
-from gateway.api.routes import Api
 from gateway.api.minting import Minter
-from gateway.api.services import Services
+from gateway.api.openapi import openapi_document
 from gateway.api.revocations import Revocations
+from gateway.api.routes import Api
+from gateway.api.services import Services
 from gateway.api.socket import ChatSockets
 from gateway.blobs.opening import open_blobs
 from gateway.chat.apps import Apps
@@ -48,17 +48,20 @@ from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
+from gateway.chat.typing import Typing
 from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
-from gateway.chat.typing import Typing
 from gateway.config import Config
+from gateway.delivery.bus import Bus
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
+from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.timers import Wheel
+from gateway.errors import ConfigError
 from gateway.net.asgi import Web
 from gateway.net.door import Door
 from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
@@ -108,9 +111,10 @@ class Node:
     Attributes: everything that something outside (``serve``, tests) looks at.
     """
 
-    def __init__(self, config: Config, store: Store, *, url: str, file_key: bytes) -> None:
+    def __init__(self, config: Config, store: Store, *, bus: Bus, url: str, file_key: bytes) -> None:
         """
         Args:
+            bus: to the other nodes; not yet running.
             url: where we listen, for clients that are told no better.
             file_key: signs the URLs of files.
         """
@@ -118,12 +122,11 @@ class Node:
         self.store = store
         self.wheel = Wheel()
         self.hub = Hub()
-        self.bus = Exchange().node()
+        self.bus = bus
         self.workers = Workers()
-        self._links = Links(
-            key=file_key, public_url=config.public_url, access_s=config.uploads.access_s
-        )
+        self._links = Links(key=file_key, public_url=config.public_url, access_s=config.uploads.access_s)
         self.fanout = Fanout(hub=self.hub, bus=self.bus, shown=partial(self._links.shown, origin=url))
+        self.following = Following(hub=self.hub, order=self.fanout.order, bus=bus, log=store)
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s)
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store, peers=self.peers)
@@ -145,13 +148,15 @@ class Node:
         self._typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self._rosters)
         self._sockets = ChatSockets(
             authenticator=self._authenticator,
+            revocations=self._revocations,
             rosters=self._rosters,
             limiter=self._limiter,
             hub=self.hub,
-            presence=self.presence,
             peers=self.peers,
-            fanout=self.fanout,
+            presence=self.presence,
             typing=self._typing,
+            fanout=self.fanout,
+            following=self.following,
             wheel=self.wheel,
         )
         self._search = Search(store=store, limiter=self._limiter)
@@ -176,6 +181,8 @@ class Node:
         store, config = self.store, self.config
         return Services(
             authenticator=self._authenticator,
+            minter=Minter(store=store, tokens=config.tokens),
+            revocations=self._revocations,
             users=Users(store=store),
             devices=Devices(store=store),
             apps=Apps(store=store),
@@ -188,7 +195,6 @@ class Node:
                 sockets=self._sockets,
                 limiter=self._limiter,
                 limits=config.limits,
-            revocations=self._revocations,
             ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
@@ -224,8 +230,6 @@ class Node:
             web=Web(
                 create_web(
                     api=self._answer,
-            minter=Minter(store=store, tokens=config.tokens),
-            revocations=self._revocations,
                     ready=self._ready,
                     openapi=lambda: openapi_document(
                         version=version("gateway"), server_url=config.public_url
@@ -280,11 +284,13 @@ class Node:
             await nursery.start(self.workers.run)
             nursery.start_soon(self.wheel.run)
             await nursery.start(self.bus.run)
+            nursery.start_soon(self.following.run)
             nursery.start_soon(self.peers.run)
             nursery.start_soon(self.gossip.run)
             nursery.start_soon(self.presence.run)
             nursery.start_soon(self._typing.run)
             nursery.start_soon(self._sockets.run)
+            nursery.start_soon(self._revocations.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
             task_status.started()
@@ -300,6 +306,7 @@ class Node:
         """Everybody's counters, by name."""
         return {
             "bus": self.bus.statistics(),
+            "following": self.following.statistics(),
             "door": self.door.statistics(),
             "hub": self.hub.statistics(),
             "multiplexer": self.multiplexer.statistics(),
@@ -309,6 +316,21 @@ class Node:
             "store": self.store.statistics(),
             "workers": self.workers.statistics(),
         }
+
+
+async def _join(config: Config, store: Store) -> Bus:
+    """This node's end of the bus that the configuration names.
+
+    Raises:
+        ConfigError: the extra that it needs is not installed.
+    """
+    if config.bus == "memory":
+        return Exchange().node()
+    try:
+        from gateway.delivery.bus_redis import RedisBus
+    except ImportError as error:
+        raise ConfigError(f'bus = "redis" needs the extra "redis", which lacks {error.name}') from error
+    return RedisBus(config.redis, secret=await store.secret("bus"))
 
 
 async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
@@ -330,7 +352,8 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
             first = None if await store.tenants() else await store.create_tenant("default")
             port = listeners[0].getsockname()[1]
             url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{port}"
-            node = Node(config, store, url=url, file_key=await store.secret("files"))
+            bus = await _join(config, store)
+            node = Node(config, store, bus=bus, url=url, file_key=await store.secret("files"))
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async with trio.open_nursery() as app:
                     await app.start(node.run)
@@ -338,7 +361,6 @@ async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
                         listener = Listener(
                             door=node.door,
                             connections=connections,
-            nursery.start_soon(self._revocations.run)
                             tls=tls,
                             most=config.limits.connections,
                         )

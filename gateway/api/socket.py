@@ -20,6 +20,7 @@ from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
 from gateway.chat.typing import Typing
 from gateway.delivery.fanout import Fanout
+from gateway.delivery.following import Following
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Presence
@@ -29,10 +30,9 @@ from gateway.errors import GatewayError, Unauthorized, no_such_room
 from gateway.net.ports import Refused
 from gateway.net.socketio import Socket
 from gateway.records import Roster
-from gateway.wire.prepared import prepare_event
 from gateway.store.ports import Revocation
+from gateway.wire.prepared import prepare_event
 from gateway.wire.socketio import Packet
-
 
 REVOKED_APART_S = 0.0001
 """Between the ends of two connections whose tokens were taken back together."""
@@ -69,17 +69,19 @@ class ChatSockets:
         self,
         *,
         authenticator: Authenticator,
+        revocations: Revocations,
         rosters: Rosters,
         limiter: Limiter,
         hub: Hub,
         peers: Peers,
         presence: Presence,
-        revocations: Revocations,
         typing: Typing,
         fanout: Fanout,
+        following: Following,
         wheel: Wheel,
     ) -> None:
         self._authenticator = authenticator
+        self._revocations = revocations
         self._rosters = rosters
         self._limiter = limiter
         self._hub = hub
@@ -87,7 +89,7 @@ class ChatSockets:
         self._presence = presence
         self._typists = typing
         self._fanout = fanout
-        self._revocations = revocations
+        self._following = following
         self._wheel = wheel
         self._doubtful = trio.Event()
         self._events: dict[str, Callable[[Session, Any], Waiting]] = {
@@ -97,6 +99,7 @@ class ChatSockets:
         }
         peers.listen("expelled", lambda _, body: self._expel(*decode_expelled(body)))
         peers.on_missed(self._doubt)
+        revocations.on_revoked(self._revoked)
 
     async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
         if socket.namespace != "/":
@@ -106,11 +109,11 @@ class ChatSockets:
             raise Refused("Unauthorized: connect with a session token in auth.token.")
         try:
             caller = await self._authenticator.verify(token, remember=False)
-        revocations.on_revoked(self._revoked)
         except Unauthorized as error:
             raise Refused(error.message) from error
         assert caller.user_id is not None
         assert caller.jti is not None
+        assert caller.issued_at is not None
         assert caller.expires_at is not None
         session = Session(
             tenant_id=caller.tenant.id,
@@ -119,16 +122,23 @@ class ChatSockets:
             issued_at=caller.issued_at,
             outbox=socket.engine.outbox,
         )
+        await self._following.attend(session.tenant_id)
         online = await self._presence.snapshot(session.tenant_id, session.user_id)
         left_s = caller.expires_at - time.time()
 
         def welcome() -> None:
             socket.state = session
-        assert caller.issued_at is not None
             self._hub.add(session)
             self._presence.arrived(session)
             session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
             session.outbox.put(prepare_event("tenant-presence-snapshot", online))
+            if self._revocations.covers(
+                session.tenant_id,
+                user_id=session.user_id,
+                jti=session.jti,
+                issued_at=session.issued_at,
+            ):
+                self._revoke((session,))  # taken back while it came in
 
         return welcome
 
@@ -138,35 +148,6 @@ class ChatSockets:
         self._refuse(session, "Session revoked" if session.revoked else "Session expired")
         socket.disconnect()
 
-    def gone(self, socket: Socket, reason: str) -> None:
-        session: Session = socket.state
-        if session.expiry is not None:
-            if self._revocations.covers(
-                session.tenant_id,
-                user_id=session.user_id,
-                jti=session.jti,
-                issued_at=session.issued_at,
-            ):
-                self._revoke((session,))  # taken back while it came in
-            session.expiry.cancel()
-        self._typists.stop_all(session)
-        self._presence.dropped(session)
-        last = self._hub.remove(session)
-        self._presence.departed(session, last=last)
-
-    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
-        """The user is no longer in the room: his connections, on all nodes, leave it and are not typing in it any more."""
-        self._expel(tenant_id, user_id, room_id)
-        self._peers.say("expelled", encode((tenant_id, user_id, room_id)))
-
-    def _expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
-        for session in self._hub.sessions_of(tenant_id, (user_id,)):
-            self._typists.stop(session, room_id)
-        self._presence.expel(tenant_id, user_id, room_id)
-
-    def _doubt(self, node_id: str) -> None:
-        """Something a node said was lost; it may have been that somebody is no longer in a room."""
-        self._doubtful.set()
     def _revoked(self, revocation: Revocation) -> None:
         """Tokens have been taken back: the connections made with them end."""
         users = self._hub.users(revocation.tenant_id)
@@ -186,6 +167,28 @@ class ChatSockets:
             if session.expiry is not None:
                 self._wheel.move(session.expiry, now + min(number * REVOKED_APART_S, REVOKED_WITHIN_S))
 
+    def gone(self, socket: Socket, reason: str) -> None:
+        session: Session = socket.state
+        if session.expiry is not None:
+            session.expiry.cancel()
+        self._typists.stop_all(session)
+        self._presence.dropped(session)
+        last = self._hub.remove(session)
+        self._presence.departed(session, last=last)
+
+    def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        """The user is no longer in the room: his connections, on all nodes, leave it and are not typing in it any more."""
+        self._expel(tenant_id, user_id, room_id)
+        self._peers.say("expelled", encode((tenant_id, user_id, room_id)))
+
+    def _expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        for session in self._hub.sessions_of(tenant_id, (user_id,)):
+            self._typists.stop(session, room_id)
+        self._presence.expel(tenant_id, user_id, room_id)
+
+    def _doubt(self, node_id: str) -> None:
+        """Something a node said was lost; it may have been that somebody is no longer in a room."""
+        self._doubtful.set()
 
     async def run(self) -> None:
         """When there is doubt, see whether everybody may have the room open that he has, for ever."""

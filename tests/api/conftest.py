@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from gateway.api.auth import Authenticator
-from gateway.api.routes import Api
 from gateway.api.minting import Minter
 from gateway.api.revocations import Revocations
+from gateway.api.routes import Api
 from gateway.api.services import Services
 from gateway.blobs.folder import FolderBlobs
 from gateway.blobs.staging import Staging
@@ -34,9 +34,9 @@ from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
 from gateway.config import Limits, Presence, Rate, StoreSettings, Tokens
 from gateway.config import Uploads as UploadSettings
-from gateway.records import Tenant
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.peers import Peers
+from gateway.records import LogEvent, Tenant
 from gateway.store.engine import open_store
 from gateway.store.ports import Store
 from gateway.wire.http import Request
@@ -68,6 +68,9 @@ class Recorder:
 
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         self.expelled.append((user_id, room_id, len(self.told)))
+
+    def tell(self, tenant_id: str, event: LogEvent) -> None:
+        self.told.append(Told(tenant_id, event.user_ids, event.event, event.payload))
 
     def to_users(self, tenant_id: str, user_ids: Collection[str], event: str, payload: bytes) -> None:
         self.told.append(Told(tenant_id, tuple(user_ids), event, payload))
@@ -142,6 +145,7 @@ class Gateway:
         self.authenticator = authenticator
         self.rosters = rosters
         self.fanout = Recorder()
+        self.services: Services
         self.uploads: Uploads
         self.clock = Clock()
         self.nobody = Client(api)
@@ -234,6 +238,8 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
         )
         services = Services(
             authenticator=authenticator,
+            minter=Minter(store=store, tokens=Tokens(), clock=clock),
+            revocations=revocations,
             users=Users(store=store),
             devices=Devices(store=store),
             apps=Apps(store=store),
@@ -255,11 +261,10 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             links=links,
         )
         made = Gateway(Api(services), store, authenticator, rosters)
+        made.services = services
         made.clock, made.fanout, made.uploads = clock, fanout, uploads
         keys, others = await store.create_tenant("first"), await store.create_tenant("second")
         made.tenant_id = keys.id
         made.server = Client(made.api, headers={"x-api-key": keys.api_key})
         made.other = Client(made.api, headers={"x-api-key": others.api_key})
         yield made
-            minter=Minter(store=store, tokens=Tokens(), clock=clock),
-            revocations=revocations,
