@@ -255,13 +255,11 @@ def _unfold(
 def _from_environment(
     environ: Mapping[str, str], types_by_path: Mapping[_Path, Any]
 ) -> Iterator[tuple[_Path, _Setting]]:
-    for name, path in _OTHER_VARIABLES.items():
+    for name, known in _OTHER_VARIABLES.items():
         if name in environ:
             origin = f"environment variable {name}"
-            yield (
-                path,
-                _Setting(_convert(environ[name], types_by_path[path], origin=origin, strict=False), origin),
-            )
+            value = _convert(environ[name], types_by_path[known], origin=origin, strict=False)
+            yield known, _Setting(value, origin)
     paths = {variable(path): path for path in types_by_path}
     for name, text in environ.items():
         if not name.startswith(_PREFIX) or name == _FILE_VARIABLE or name.startswith(_TEST_PREFIX):
@@ -367,11 +365,11 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
     ):
         # Not shown: whatever it is, there is a password in it.
         raise ConfigError(f"{blame('database_url')}: expected postgresql://user:password@host/database")
-    parts_of_livekit = ("url", "api_key", "api_secret")
-    given = [name for name in parts_of_livekit if getattr(config.livekit, name) is not None]
-    missing = [name for name in parts_of_livekit if name not in given]
-    if given and missing:
-        raise ConfigError(f"{blame('livekit', given[0])}: needs livekit.{missing[0]} beside it")
+    halves = {name: getattr(config.livekit, name) for name in ("url", "api_key", "api_secret")}
+    named = [name for name, value in halves.items() if value is not None]
+    if named and len(named) < len(halves):
+        absent = next(name for name in halves if name not in named)
+        raise ConfigError(f"{blame('livekit', named[0])}: needs livekit.{absent} beside it")
     for name in ("url", "public_url"):
         address = getattr(config.livekit, name)
         if address is not None:

@@ -201,6 +201,19 @@ class Media(Protocol):
         ...
 
 
+class MediaHooks(Protocol):
+    """What the media server itself tells us, over HTTP."""
+
+    def receive(self, body: bytes, authorization: str) -> bool:
+        """Take one webhook; False when it is not the media server's, and then nothing was done.
+
+        Args:
+            body: as it came: its hash is what is signed.
+            authorization: the header of this name, a bare token.
+        """
+        ...
+
+
 class Limiter(Protocol):
     def require(
         self, tenant_id: str, user_id: str, action: Literal["call-start", "call-token-refresh"]

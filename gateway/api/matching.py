@@ -12,7 +12,7 @@ from gateway.errors import InvalidRequest, MethodNotAllowed, NotFound
 from gateway.wire.http import Response
 
 Handler: TypeAlias = Callable[..., Awaitable[Response]]
-Who: TypeAlias = Literal["key", "session", "either"]
+Who: TypeAlias = Literal["key", "session", "either", "livekit"]
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +21,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         method, path: ``{name}`` in the path is one segment, handed to the handler percent-decoded, in order.
         handler: ``async (services, caller, request, *segments) -> Response``.
-        who: which credentials reach it: the tenant's API key, a user's session token, or both.
+        who: which credentials reach it: the tenant's API key, a user's session token, or both; or LiveKit's signature,
+            which the handler checks itself, being called without a caller.
         summary: one line for the reference.
         answer: the type of the success body.
         statuses: what success answers with.

@@ -20,6 +20,7 @@ _SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {
     "key": [{"apiKey": []}],
     "session": [{"sessionToken": []}],
     "either": [{"apiKey": []}, {"sessionToken": []}],
+    "livekit": [{"livekitSignature": []}],
 }
 _PARTS: Final = {
     "type": "array",
@@ -85,6 +86,12 @@ def openapi_document(
                     "bearerFormat": "JWT",
                     "description": "One user, by a token from POST /v1/auth/token.",
                 },
+                "livekitSignature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "LiveKit's own token over the hash of the body.",
+                },
             },
         },
     }
@@ -121,7 +128,7 @@ def _errors(route: Route) -> set[int]:
         errors.add(400)
     if "{" in route.path:
         errors.add(404)
-    if route.who != "either" or _names_a_user(route):
+    if route.who in ("key", "session") or _names_a_user(route):
         errors.add(403)
     return errors
 

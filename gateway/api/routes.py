@@ -42,6 +42,8 @@ class Api:
             route, segments = self._match(request.method, request.path)
             if route.who == "livekit":
                 return await route.handler(self._services, request)
+            if route.who == "livekit":
+                return await route.handler(self._services, request)
             caller = await self._services.authenticator.identify(request)
             if route.who != "either" and caller.is_server != (route.who == "key"):
                 needed = "the API key" if route.who == "key" else "a session token"

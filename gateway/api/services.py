@@ -19,6 +19,7 @@ from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
 from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
+from signaling.ports import MediaHooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +41,4 @@ class Services:
     uploads: Uploads
     links: Links
     search: Search
+    livekit_hooks: MediaHooks | None = None

@@ -24,7 +24,9 @@ from typing import Final
 import trio
 
 from signaling.call import Call, Status
-from signaling.livekit.media import LiveKit
+from signaling.livekit.attendance import Attendance
+from signaling.livekit.errands import Errands
+from signaling.livekit.rooms import Rooms
 from signaling.livekit.twirp import TwirpError
 from signaling.ports import MediaEvents
 
@@ -43,12 +45,11 @@ class Reconciler:
         calls: what is so, and who decides what to do about it.
     """
 
-    def __init__(self, *, calls: MediaEvents, livekit: LiveKit) -> None:
+    def __init__(self, *, calls: MediaEvents, rooms: Rooms, attendance: Attendance, errands: Errands) -> None:
         self._calls = calls
-        self._livekit = livekit
-        self._rooms = livekit.rooms
-        self._attendance = livekit.attendance
-        self._errands = livekit.errands
+        self._rooms = rooms
+        self._attendance = attendance
+        self._errands = errands
         self._live = 0
         self._next_sweep = -inf
 

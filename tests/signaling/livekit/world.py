@@ -8,14 +8,15 @@ from itertools import count
 
 import trio
 import trio.testing
+from google.protobuf.json_format import MessageToJson
+from livekit.protocol.models import Room
+from livekit.protocol.webhook import WebhookEvent
 
 from signaling.call import Call, Status
-from signaling.livekit.hooks import Hooks
 from signaling.livekit.media import LiveKit
-from signaling.livekit.reconciler import Reconciler
 from signaling.livekit.settings import LiveKitSettings
 from signaling.transitions import Action, Ask, advance, ring
-from tests.support.livekit_fake import KEY, SECRET, FakeLiveKit, InProcess, Webhook
+from tests.support.livekit_fake import KEY, SECRET, FakeLiveKit, InProcess, Webhook, signed
 
 SETTINGS = LiveKitSettings(
     url="http://livekit.test:7880", public_url="wss://media.example.org", api_key=KEY, api_secret=SECRET
@@ -89,8 +90,7 @@ class World:
         self.fake.on_webhook = self._send
         self.livekit = LiveKit(SETTINGS, transport=InProcess(self.fake))
         self.calls = KeptCalls(self.livekit)
-        self.reconciler = Reconciler(calls=self.calls, livekit=self.livekit)
-        self.hooks = Hooks(SETTINGS, look_soon=self.reconciler.look_soon)
+        self.hooks = self.livekit.follow(self.calls)
         self.fate: Callable[[Webhook], list[float]] = lambda webhook: []
         self._nursery = nursery
 
@@ -111,9 +111,15 @@ class World:
         for user_id in user_ids:
             self.fake.join(self.token(room, user_id))
         # Seen by the reconciler: who has been in the room is missed sooner than who never came.
-        self.reconciler.look_soon(room)
-        await trio.testing.wait_all_tasks_blocked()
+        await self.look(room)
         return room
+
+    async def look(self, room: str) -> None:
+        """Have the reconciler look at this room, as a webhook does."""
+        body = MessageToJson(WebhookEvent(event="participant_joined", room=Room(name=room))).encode()
+        webhook = signed("", "", "", body, key=KEY, secret=SECRET)
+        assert self.hooks.receive(webhook.body, webhook.authorization)
+        await trio.testing.wait_all_tasks_blocked()
 
     def token(self, room: str, user_id: str) -> str:
         return self.livekit.access(room, user_id, username=None, video=True).token
@@ -137,6 +143,5 @@ async def open_world() -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         world = World(nursery)
         nursery.start_soon(world.livekit.run)
-        nursery.start_soon(world.reconciler.run)
         yield world
         nursery.cancel_scope.cancel()
