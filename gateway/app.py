@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
@@ -38,6 +38,7 @@ from gateway.api.services import Services
 from gateway.api.socket import ChatSockets
 from gateway.blobs.opening import open_blobs
 from gateway.chat.apps import Apps
+from gateway.chat.calling import CallAnnouncer
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
@@ -52,8 +53,10 @@ from gateway.chat.typing import Typing
 from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
 from gateway.config import Config
+from gateway.config import LiveKit as LiveKitSection
 from gateway.delivery.bus import Bus
 from gateway.delivery.bus_memory import Exchange
+from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
@@ -71,11 +74,16 @@ from gateway.net.polling import EngineEndpoint
 from gateway.net.server import Listener, listen, server_tls
 from gateway.net.socketio import SocketIO, SocketSettings
 from gateway.net.websocket import WebSockets
+from gateway.records import now_ms
 from gateway.store.engine import open_store
 from gateway.store.ports import Store, TenantKeys
 from gateway.web.files import PREFIX as FILES
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
+from signaling.switchboard import Switchboard
+
+if TYPE_CHECKING:
+    from signaling.livekit.media import LiveKit
 
 SOCKET_PATH = "/socket.io/"
 FRAGMENTS = 1_024
@@ -146,6 +154,14 @@ class Node:
             grace_s=config.presence.grace_s,
         )
         self._typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self._rosters)
+        self.livekit = _livekit(config.livekit)
+        self.switchboard = Switchboard(
+            store=store,
+            announce=CallAnnouncer(fanout=self.fanout, devices=OtherDevices(hub=self.hub, nodes=self.peers)),
+            media=self.livekit,
+            limiter=self._limiter,
+            clock=now_ms,
+        )
         self._sockets = ChatSockets(
             authenticator=self._authenticator,
             revocations=self._revocations,
@@ -157,6 +173,7 @@ class Node:
             typing=self._typing,
             fanout=self.fanout,
             following=self.following,
+            calls=self.switchboard.calls,
             wheel=self.wheel,
         )
         self._search = Search(store=store, limiter=self._limiter)
@@ -193,12 +210,15 @@ class Node:
                 rosters=self._rosters,
                 fanout=self.fanout,
                 sockets=self._sockets,
+                calls=self.switchboard.departures,
                 limiter=self._limiter,
                 limits=config.limits,
             ),
             messages=Messages(store=store, fanout=self.fanout, limiter=self._limiter),
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
+            calls=self.switchboard.calls,
+            livekit_hooks=self.livekit.follow(self.switchboard.upkeep) if self.livekit is not None else None,
             search=self._search,
             uploads=self._uploads,
             links=self._links,
@@ -290,6 +310,9 @@ class Node:
             nursery.start_soon(self.presence.run)
             nursery.start_soon(self._typing.run)
             nursery.start_soon(self._sockets.run)
+            nursery.start_soon(self.switchboard.run)
+            if self.livekit is not None:
+                nursery.start_soon(self.livekit.run)
             nursery.start_soon(self._revocations.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
@@ -331,6 +354,26 @@ async def _join(config: Config, store: Store) -> Bus:
     except ImportError as error:
         raise ConfigError(f'bus = "redis" needs the extra "redis", which lacks {error.name}') from error
     return RedisBus(config.redis, secret=await store.secret("bus"))
+
+
+def _livekit(settings: LiveKitSection) -> LiveKit | None:
+    """The media server, where one is configured."""
+    if settings.url is None or settings.api_key is None or settings.api_secret is None:
+        return None
+    try:
+        # Here, since loading it takes a quarter of a second, and needs the extra.
+        from signaling.livekit.media import LiveKit
+        from signaling.livekit.settings import LiveKitSettings
+    except ImportError as error:
+        raise ConfigError(f'livekit.url needs the extra "livekit", which lacks {error.name}') from error
+    return LiveKit(
+        LiveKitSettings(
+            url=settings.url,
+            public_url=settings.public_url or settings.url,
+            api_key=settings.api_key,
+            api_secret=settings.api_secret,
+        )
+    )
 
 
 async def serve(config: Config, *, started: Callable[[Started], None]) -> None:

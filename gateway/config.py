@@ -78,6 +78,8 @@ class Limits(Section, frozen=True):
     send_message: Rate = Rate(per_s=50, burst=200)
     join_room: Rate = Rate(per_s=20, burst=100)
     typing: Rate = Rate(per_s=20, burst=60)
+    call_start: Rate = Rate(per_s=1, burst=20)
+    call_token_refresh: Rate = Rate(per_s=2, burst=30)
     upload_presign: Rate = Rate(per_s=2, burst=60)
     search: Rate = Rate(per_s=5, burst=30)
     room_participants: Count = 1_000

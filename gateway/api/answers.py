@@ -21,9 +21,10 @@ from gateway.errors import (
     UnsupportedMediaType,
 )
 from gateway.wire.http import Response
+from signaling.errors import Barred, CallError, Conflicting, MediaUnavailable, NotThere
 
 # The one table from error to status. A class that is not here answers as its base does.
-STATUS: Final[dict[type[GatewayError], int]] = {
+STATUS: Final[dict[type[GatewayError | CallError], int]] = {
     InvalidRequest: 400,
     Unauthorized: 401,
     Forbidden: 403,
@@ -34,7 +35,12 @@ STATUS: Final[dict[type[GatewayError], int]] = {
     UnsupportedMediaType: 415,
     RateLimited: 429,
     Unavailable: 503,
+    Barred: 403,
+    NotThere: 404,
+    Conflicting: 409,
+    MediaUnavailable: 503,
     GatewayError: 500,
+    CallError: 500,
 }
 
 # Any page of any origin may call: the credential is in a header of the request, never in a cookie.
@@ -81,20 +87,24 @@ def preflight() -> Response:
     return Response(200, b"{}", headers=_PREFLIGHT)
 
 
-def failure(error: GatewayError) -> Response:
-    """The answer to an error of the tree, in the shape of D4 with the headers its status wants."""
+def failure(error: GatewayError | CallError) -> Response:
+    """The answer to an error of either tree, ours or signaling's, in the shape of D4 with the headers its status wants."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     body = _ENCODE(Problem(status, error.message, error.message, error.code))
     return Response(status, body, headers=(*CORS, *_headers(error)))
 
 
-def _headers(error: GatewayError) -> tuple[tuple[str, str], ...]:
+def _headers(error: GatewayError | CallError) -> tuple[tuple[str, str], ...]:
     match error:
         case Unauthorized():
             return (("WWW-Authenticate", "Bearer"),)
         case MethodNotAllowed(allow=allow):
             return (("Allow", allow),)
-        case RateLimited(retry_after_s=seconds) | Unavailable(retry_after_s=seconds):
+        case (
+            RateLimited(retry_after_s=seconds)
+            | Unavailable(retry_after_s=seconds)
+            | MediaUnavailable(retry_after_s=seconds)
+        ):
             return (("Retry-After", str(max(1, ceil(seconds)))),)
         case _:
             return ()

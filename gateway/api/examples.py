@@ -8,6 +8,7 @@ _ROOM_ID: Final = "5f1d7f5e-2c7b-4a62-9d0e-3f4a1c2b9e10"
 _MESSAGE_ID: Final = "0b8e6f0e-6a0e-4f0a-9b9a-0f2d0c1a7f01"
 _CLIENT_MESSAGE_ID: Final = "c6b2e7a4-6d1f-4f0c-8a55-4b1f6f0e9d33"
 _UPLOAD_ID: Final = "019b7a3c-5b1e-7c42-9a0d-6e2f1c3b4a55"
+_CALL_ID: Final = "019b7a3c-7f42-7d10-8c33-2b9e5a6f7c01"
 _CREATED: Final = "2026-01-01T09:00:00.000Z"
 _SENT: Final = "2026-01-01T10:00:00.123Z"
 _PARTS: Final = [{"type": "text", "text": "look"}]
@@ -48,6 +49,28 @@ _ACCESS: Final = {
     "uploadId": _UPLOAD_ID,
     "accessUrl": f"https://chat.example.org/files/{_UPLOAD_ID}?expires=1767266100&signature=…",
     "accessUrlExpiresAt": "2026-01-01T11:15:00.000Z",
+}
+_CALL: Final = {
+    "id": _CALL_ID,
+    "roomId": _ROOM_ID,
+    "type": "video",
+    "status": "ringing",
+    "livekitRoomName": f"fc_t-1_{_ROOM_ID}_{_CALL_ID}",
+    "createdByUserId": "u-ann",
+    "isGroup": False,
+    "createdAt": _SENT,
+    "startedAt": None,
+    "endedAt": None,
+    "endReason": None,
+    "participants": [
+        {"userId": "u-ann", "status": "joined", "joinedAt": _SENT, "leftAt": None},
+        {"userId": "u-bob", "status": "ringing", "joinedAt": None, "leftAt": None},
+    ],
+}
+_MEDIA: Final = {
+    "url": "wss://media.example.org",
+    "token": "eyJhbGciOiJIUzI1NiIs…",
+    "expiresAt": "2026-01-01T10:10:00.123Z",
 }
 _APP: Final = {
     "id": "3b0c9e55-4a53-4c6b-9d4e-0f5a8b1c2d30",
@@ -103,6 +126,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "UserPage": {"users": [{"id": "u-ann", "username": "Ann", "avatarUrl": None}], "nextCursor": None},
     "TokenBody": {"userId": "u-ann", "expiresIn": 3600},
     "Session": {"token": "eyJhbGciOiJIUzI1NiIs…", "expiresAt": "2026-01-01T11:00:00.000Z"},
+    "RevokedSessions": {"revokedAt": "2026-01-01T10:00:00.000Z"},
     "DeviceBody": {"provider": "ONESIGNAL", "token": "8a3d1f52-subscription", "platform": "ios"},
     "Device": {
         "id": "7d1f0c34-9e57-4b7e-8b0a-2c6f1f0f3b11",
@@ -132,7 +156,6 @@ EXAMPLES: Final[dict[str, Any]] = {
         "name": "Team",
         "customType": "demo_group",
         "participants": [{"id": "u-ann", "role": "OPERATOR"}, {"id": "u-bob", "username": "Bob"}],
-    "RevokedSessions": {"revokedAt": "2026-01-01T10:00:00.000Z"},
     },
     "RoomPatchBody": {"name": "The team", "isFrozen": False},
     "RoomDetail": {
@@ -170,6 +193,13 @@ EXAMPLES: Final[dict[str, Any]] = {
     },
     "EditBody": {"userId": "u-ann", "parts": _PARTS},
     "ReactionBody": {"userId": "u-bob", "emoji": "👍"},
+    "StartBody": {"type": "video"},
+    "EndBody": {"reason": "cancelled"},
+    "JoinedCall": {"call": _CALL, "livekit": _MEDIA, "ringTimeoutSeconds": 45},
+    "CallView": {**_CALL, "call": _CALL},
+    "CallToken": {**_MEDIA, "livekit": _MEDIA},
+    "ActiveCall": {"call": _CALL},
+    "CallPage": {"calls": [_CALL], "nextCursor": None},
     "PinBody": {"userId": "u-bob"},
     "ForwardBody": {"userId": "u-bob", "targetRoomIds": ["9a0c7b36-5b0e-4c55-8d5c-7f3f0e6d1a22"]},
     "MessageList": {"messages": [_MESSAGE]},
@@ -199,6 +229,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "AccessBody": {"uploadIds": [_UPLOAD_ID]},
     "Access": _ACCESS,
     "AccessList": {"urls": [_ACCESS]},
+    "TakenWebhook": {"taken": True},
     "DeliveryBody": {"userId": "u-bob", "lastDeliveredMessageId": _MESSAGE_ID},
     "DeliveryMark": {
         "roomId": _ROOM_ID,

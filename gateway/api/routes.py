@@ -17,6 +17,7 @@ from gateway.api.table import ROUTES
 from gateway.errors import Forbidden, GatewayError
 from gateway.store.ports import Replayed
 from gateway.wire.http import Request, Response
+from signaling.errors import CallError
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -42,8 +43,6 @@ class Api:
             route, segments = self._match(request.method, request.path)
             if route.who == "livekit":
                 return await route.handler(self._services, request)
-            if route.who == "livekit":
-                return await route.handler(self._services, request)
             caller = await self._services.authenticator.identify(request)
             if route.who != "either" and caller.is_server != (route.who == "key"):
                 needed = "the API key" if route.who == "key" else "a session token"
@@ -53,7 +52,7 @@ class Api:
                 # Here for all of them, so that no route forgets to make the URLs of the files in its messages.
                 response.body = self._services.links.shown(response.body, origin=request.origin)
             return response
-        except GatewayError as error:
+        except (GatewayError, CallError) as error:
             return failure(error)
         except Exception:
             # The row and not the path, which may carry a device's push token; never the body.

@@ -19,6 +19,7 @@ from gateway.chat.search import Search
 from gateway.chat.tenants import Tenants
 from gateway.chat.uploads import Uploads
 from gateway.chat.users import Users
+from signaling.calls import Calls
 from signaling.ports import MediaHooks
 
 
@@ -27,17 +28,18 @@ class Services:
     """The services behind the routes, one field each, built once by ``app.py``."""
 
     authenticator: Authenticator
+    minter: Minter
+    revocations: Revocations
     users: Users
     devices: Devices
     apps: Apps
     tenants: Tenants
-    minter: Minter
-    revocations: Revocations
     rooms: Rooms
     participants: Participants
     messages: Messages
     changes: Changes
     receipts: Receipts
+    calls: Calls
     uploads: Uploads
     links: Links
     search: Search

@@ -24,6 +24,7 @@ from gateway.delivery.following import Following
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Presence
+from gateway.delivery.recovery import Recovery
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
 from gateway.errors import GatewayError, Unauthorized, no_such_room
@@ -33,12 +34,17 @@ from gateway.records import Roster
 from gateway.store.ports import Revocation
 from gateway.wire.prepared import prepare_event
 from gateway.wire.socketio import Packet
+from signaling.calls import Calls
+from signaling.events import Notice
 
 REVOKED_APART_S = 0.0001
 """Between the ends of two connections whose tokens were taken back together."""
 
 REVOKED_WITHIN_S = 0.25
 """And the last of them."""
+
+AGAIN = 3
+"""How often to read what rings, where a store that is read over a network is slower than the tenant's events."""
 
 log = structlog.get_logger(__name__)
 
@@ -78,6 +84,8 @@ class ChatSockets:
         typing: Typing,
         fanout: Fanout,
         following: Following,
+        recovery: Recovery,
+        calls: Calls,
         wheel: Wheel,
     ) -> None:
         self._authenticator = authenticator
@@ -90,6 +98,8 @@ class ChatSockets:
         self._typists = typing
         self._fanout = fanout
         self._following = following
+        self._recovery = recovery
+        self._calls = calls
         self._wheel = wheel
         self._doubtful = trio.Event()
         self._events: dict[str, Callable[[Session, Any], Waiting]] = {
@@ -121,17 +131,40 @@ class ChatSockets:
             jti=caller.jti,
             issued_at=caller.issued_at,
             outbox=socket.engine.outbox,
+            transport=socket.engine,
         )
         await self._following.attend(session.tenant_id)
         online = await self._presence.snapshot(session.tenant_id, session.user_id)
         left_s = caller.expires_at - time.time()
+        # The last that waits, for a client that comes back; what rings is among what it has missed.
+        returned = await self._recovery.recover(
+            caller.tenant,
+            session.user_id,
+            pid=auth.get("pid"),
+            offset=auth.get("offset"),
+            limit_bytes=session.outbox.limit_bytes // 2,
+        )
+        invites = await self._ringing(session) if returned is None else []
+        if returned is None:
+            socket.pid = self._recovery.pid(caller.tenant, session.user_id, socket.sid)
+        else:
+            socket.sid, socket.pid = returned.sid, returned.pid
+        session.sid = socket.sid
 
         def welcome() -> None:
             socket.state = session
+            if returned is not None:
+                self._replace(session)
+                for packet in returned.missed:
+                    session.outbox.put(packet)
             self._hub.add(session)
             self._presence.arrived(session)
             session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
             session.outbox.put(prepare_event("tenant-presence-snapshot", online))
+            if returned is not None and returned.room_id is not None:
+                self._presence.enter(session, returned.room_id, again=True)
+            for invite in invites:
+                session.outbox.put(prepare_event(invite.event, invite.payload))
             if self._revocations.covers(
                 session.tenant_id,
                 user_id=session.user_id,
@@ -141,6 +174,21 @@ class ChatSockets:
                 self._revoke((session,))  # taken back while it came in
 
         return welcome
+
+    async def _ringing(self, session: Session) -> list[Notice]:
+        """The invites of calls that ring for this user: the last to be read before the session hears what happens."""
+        for _ in range(AGAIN):
+            position = self._fanout.position(session.tenant_id)
+            invites = await self._calls.invites(session.tenant_id, session.user_id)
+            if self._fanout.position(session.tenant_id) == position:
+                break  # nothing has been told meanwhile, which this session would not have heard
+        return invites
+
+    def _replace(self, session: Session) -> None:
+        """End a connection whose client has come back on another: one that the network has not yet said is lost."""
+        for other in self._hub.sessions_of(session.tenant_id, (session.user_id,)):
+            if other.sid == session.sid and other.transport is not None:
+                other.transport.close("client is back on another connection")
 
     def _expire(self, socket: Socket) -> None:
         # The DISCONNECT packet, not a bare close: the client would come back with the same token (contract 4.9).
@@ -245,20 +293,19 @@ class ChatSockets:
         return True
 
     def _with_roster(
-        self, session: Session, room_id: str, action: Callable[[Session, Roster], None]
+        self, session: Session, room_id: str, action: Callable[[Session, Roster], Waiting]
     ) -> Waiting:
         """Do ``action`` if the session's user is in the room: now, or when the store has said so."""
         roster = self._rosters.cached(session.tenant_id, room_id)
         if roster is None:
             return self._load_roster(session, room_id, action)
         if session.user_id in roster.members:
-            action(session, roster)
-        else:
-            self._refuse(session, no_such_room().message)
+            return action(session, roster)
+        self._refuse(session, no_such_room().message)
         return None
 
     async def _load_roster(
-        self, session: Session, room_id: str, action: Callable[[Session, Roster], None]
+        self, session: Session, room_id: str, action: Callable[[Session, Roster], Waiting]
     ) -> None:
         try:
             roster = await self._rosters.require_participant(session.tenant_id, room_id, session.user_id)
@@ -266,7 +313,9 @@ class ChatSockets:
             self._refuse(session, error.message)
             return
         if not session.outbox.closed:  # the client may have gone meanwhile
-            action(session, roster)
+            waiting = action(session, roster)
+            if waiting is not None:
+                await waiting
 
     # the events
 
@@ -279,11 +328,31 @@ class ChatSockets:
             return None
         return self._with_roster(session, event.room_id, self._joined)
 
-    def _joined(self, session: Session, roster: Roster) -> None:
-        if session.room_id != roster.room_id:
-            self._typists.stop_all(session, but=roster.room_id)
+    def _joined(self, session: Session, roster: Roster) -> Waiting:
+        room_id = roster.room_id
+        if session.room_id == room_id:
+            self._presence.enter(session, room_id)  # is answered again
+            return None
+
+        def enter() -> None:
+            self._typists.stop_all(session, but=room_id)
             self._presence.leave(session)
-        self._presence.enter(session, roster.room_id)
+            self._presence.enter(session, room_id)
+
+        return self._open(session, room_id, enter)
+
+    async def _open(self, session: Session, room_id: str | None, tell: Callable[[], None]) -> None:
+        """Change the room that the session has open, and ``tell`` of it when that is kept: a client that has been told
+        finds it so when it comes back, whatever happens to this process."""
+
+        def then(_: None) -> None:
+            if not session.outbox.closed:  # the client may have gone meanwhile
+                tell()
+
+        try:
+            await self._recovery.open_room(session, room_id, then=then)
+        except GatewayError as error:
+            self._refuse(session, error.message)
 
     def _leave_room(self, session: Session, payload: Any) -> Waiting:
         if isinstance(payload, str):
@@ -296,7 +365,7 @@ class ChatSockets:
         self._typists.stop(session, room_id)
         # On a switch the new room may be joined before the old one is left: only the active room can be left.
         if session.room_id == room_id:
-            self._presence.leave(session)
+            return self._open(session, None, lambda: self._presence.leave(session))
         return None
 
     def _typing(self, session: Session, payload: Any) -> Waiting:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.api.tables.accounts import ACCOUNTS
+from gateway.api.tables.calls import CALLS
 from gateway.api.tables.messages import MESSAGES
 from gateway.api.tables.rooms import ROOMS
 from gateway.api.tables.uploads import UPLOADS
 
-ROUTES: Final = (*ACCOUNTS, *ROOMS, *MESSAGES, *UPLOADS)
+ROUTES: Final = (*ACCOUNTS, *ROOMS, *MESSAGES, *CALLS, *UPLOADS)

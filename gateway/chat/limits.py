@@ -10,7 +10,15 @@ import trio
 from gateway.config import Limits
 from gateway.errors import RateLimited
 
-Action: TypeAlias = Literal["send-message", "join-room", "typing", "upload-presign", "search"]
+Action: TypeAlias = Literal[
+    "send-message",
+    "join-room",
+    "typing",
+    "upload-presign",
+    "call-start",
+    "call-token-refresh",
+    "search",
+]
 
 
 class Limiter:
@@ -36,6 +44,8 @@ class Limiter:
             "send-message": limits.send_message,
             "join-room": limits.join_room,
             "typing": limits.typing,
+            "call-start": limits.call_start,
+            "call-token-refresh": limits.call_token_refresh,
             "upload-presign": limits.upload_presign,
             "search": limits.search,
         }

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from gateway.chat.limits import Limiter
-from gateway.chat.ports import Fanout, Sockets
+from gateway.chat.ports import Departures, Fanout, Sockets
 from gateway.chat.rooms import Rosters, as_named_by_a_user
 from gateway.config import Limits
 from gateway.records import Role, RoomDetail
@@ -44,6 +44,7 @@ class Participants:
         rosters: Rosters,
         fanout: Fanout,
         sockets: Sockets,
+        calls: Departures,
         limiter: Limiter,
         limits: Limits,
     ) -> None:
@@ -51,6 +52,7 @@ class Participants:
         self._rosters = rosters
         self._fanout = fanout
         self._sockets = sockets
+        self._calls = calls
         self._limiter = limiter
         self._limits = limits
 
@@ -182,6 +184,7 @@ class Participants:
             self._rosters.forget(room_id)
             if membership.action != "joined":
                 self._sockets.expel(tenant_id, membership.target_user_id, room_id)
+                self._calls.left(room_id)
             for event in change.events:
                 self._fanout.tell(tenant_id, event)
 

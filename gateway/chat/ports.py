@@ -17,6 +17,14 @@ class Fanout(Protocol):
         ...
 
 
+class Departures(Protocol):
+    """Whoever must look after the calls of rooms that people leave."""
+
+    def left(self, room_id: str) -> None:
+        """Somebody is no longer in this room. Never waits and never raises."""
+        ...
+
+
 class Sockets(Protocol):
     """The open connections of users, as far as a change of a roster concerns them."""
 

@@ -16,27 +16,20 @@ from signaling.events import Notice
 from signaling.ports import Change, Changed, Room, Step
 
 
-class Refused(GatewayError):
-    """A step's refusal on its way through the writer, which lets errors of our own tree pass as what they are."""
-
-    def __init__(self, error: CallError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
 def change(
     db: Cursor, rosters: Rosters, tenant_id: str, room_id: str, call_id: str | None, step: Step, now: int
 ) -> Changed:
     """See ``CallStore.change_call``.
 
     Raises:
-        Refused: the room is not there, or the step refused; nothing was written.
+        GatewayError: for the ``CallError`` that is its cause: the room is not there, or the step refused.
     """
     try:
         call, room = look(db, rosters, tenant_id, room_id, call_id)
         decided = step(call, room)
     except CallError as error:
-        raise Refused(error) from error
+        # Of our own tree, so that the writer passes it as what it is.
+        raise GatewayError(error.message) from error
     if decided.before is decided.call:
         return Changed(decided)
     _write(db, decided)

@@ -33,6 +33,8 @@ def everyone(**expected: int) -> dict[str, int]:
 
 KEY_ONLY = dict.fromkeys(USERS, 403)
 SESSION_ONLY = {"key": 403, "other key": 403}
+IN_ROOM = {"rest": 200, "stranger": 404, "other_key": 404, "other_user": 404}
+_CALL = "/v1/chat/rooms/{roomId}/calls/{callId}"
 DEVICE = {"provider": "FCM", "token": "t"}
 # What each row answers to each credential, and the body it is sent. A route without an entry fails the first
 # test.
@@ -40,10 +42,10 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
     ("POST", "/v1/users"): ({"id": "new"}, everyone(rest=200) | KEY_ONLY),
     ("GET", "/v1/users"): (None, everyone(rest=200)),
     ("POST", "/v1/auth/token"): ({"userId": "member"}, everyone(rest=201, other_key=404) | KEY_ONLY),
-    ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
-    ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),
     ("POST", "/v1/auth/revoke"): (None, everyone(rest=200) | SESSION_ONLY),
     ("POST", "/v1/users/{userId}/revoke-sessions"): (None, everyone(rest=200, other_key=404) | KEY_ONLY),
+    ("GET", "/v1/tenant/settings"): (None, everyone(rest=200)),
+    ("PATCH", "/v1/tenant/settings"): ({}, everyone(rest=200) | KEY_ONLY),
     ("POST", "/v1/users/me/device-tokens"): (DEVICE, everyone(rest=201) | SESSION_ONLY),
     ("DELETE", "/v1/users/me/device-tokens/{token}"): (None, everyone(rest=200) | SESSION_ONLY),
     ("POST", "/v1/users/{userId}/device-tokens"): (DEVICE, everyone(rest=201, other_key=404) | KEY_ONLY),
@@ -78,6 +80,18 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         None,
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
+    ("GET", "/v1/chat/rooms/{roomId}/calls"): (None, everyone(**IN_ROOM)),
+    ("POST", "/v1/chat/rooms/{roomId}/calls"): (
+        {},
+        everyone(rest=201, stranger=404, other_user=404) | SESSION_ONLY,
+    ),
+    ("GET", "/v1/chat/rooms/{roomId}/calls/active"): (None, everyone(**IN_ROOM) | SESSION_ONLY),
+    # The operator's own.
+    ("POST", f"{_CALL}/accept"): ({}, everyone(**IN_ROOM | {"operator": 409}) | SESSION_ONLY),
+    ("POST", f"{_CALL}/decline"): ({}, everyone(**IN_ROOM | {"operator": 409}) | SESSION_ONLY),
+    ("POST", f"{_CALL}/end"): ({}, everyone(**IN_ROOM | {"member": 403}) | SESSION_ONLY),
+    ("POST", f"{_CALL}/leave"): ({}, everyone(**IN_ROOM) | SESSION_ONLY),
+    ("POST", f"{_CALL}/token"): ({}, everyone(**IN_ROOM) | SESSION_ONLY),
     ("POST", "/v1/chat/rooms/{roomId}/clear-history"): (
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
@@ -131,6 +145,7 @@ EXPECTED: dict[tuple[str, str], tuple[Any, dict[str, int]]] = {
         {},
         everyone(rest=200, stranger=404, other_key=404, other_user=404),
     ),
+    ("POST", "/v1/livekit/webhook"): (None, dict.fromkeys(CREDENTIALS, 401)),
     ("GET", "/v1/tenant/storage"): (None, everyone(rest=200)),
     ("POST", "/v1/chat/uploads/presign"): (
         {"filename": "a.png", "mediaType": "image/png", "sizeBytes": 3, "roomId": "{roomId}"},

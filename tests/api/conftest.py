@@ -20,6 +20,7 @@ from gateway.api.services import Services
 from gateway.blobs.folder import FolderBlobs
 from gateway.blobs.staging import Staging
 from gateway.chat.apps import Apps
+from gateway.chat.calling import CallAnnouncer
 from gateway.chat.changes import Changes
 from gateway.chat.devices import Devices
 from gateway.chat.limits import Limiter
@@ -40,6 +41,10 @@ from gateway.records import LogEvent, Tenant
 from gateway.store.engine import open_store
 from gateway.store.ports import Store
 from gateway.wire.http import Request
+from signaling.livekit.hooks import Hooks
+from signaling.switchboard import Switchboard
+from tests.signaling.livekit.world import SETTINGS
+from tests.signaling.memory import FakeMedia
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -55,6 +60,16 @@ class Told(msgspec.Struct, frozen=True):
         return msgspec.json.decode(self.payload)
 
 
+class OtherDevices:
+    """Remembers whose other devices were told what: (user id, the device that was not told, event)."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str, str]] = []
+
+    def tell(self, tenant_id: str, user_id: str, jti: str, event: str, payload: bytes) -> None:
+        self.told.append((user_id, jti, event))
+
+
 class Recorder:
     """A fan-out that reaches nobody and remembers everything, and so it does with who is expelled.
 
@@ -65,6 +80,7 @@ class Recorder:
     def __init__(self) -> None:
         self.told: list[Told] = []
         self.expelled: list[tuple[str, str, int]] = []
+        self.other_devices = OtherDevices()
 
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         self.expelled.append((user_id, room_id, len(self.told)))
@@ -84,6 +100,9 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def milliseconds(self) -> int:
+        return round(self.now * 1000)
 
 
 class Answer:
@@ -137,6 +156,7 @@ class Gateway:
     Attributes:
         server: the first tenant's backend, with its API key.
         other: the second tenant's backend.
+        looked: the media rooms in which LiveKit's webhooks said that somebody had moved.
     """
 
     def __init__(self, api: Api, store: Store, authenticator: Authenticator, rosters: Rosters) -> None:
@@ -145,6 +165,9 @@ class Gateway:
         self.authenticator = authenticator
         self.rosters = rosters
         self.fanout = Recorder()
+        self.media = FakeMedia()
+        self.switchboard: Switchboard
+        self.looked: list[str] = []
         self.services: Services
         self.uploads: Uploads
         self.clock = Clock()
@@ -236,6 +259,15 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             limiter=limiter,
             settings=UploadSettings(file_bytes=20_000_000),
         )
+        media = FakeMedia()
+        looked: list[str] = []
+        switchboard = Switchboard(
+            store=store,
+            announce=CallAnnouncer(fanout=fanout, devices=fanout.other_devices),
+            media=media,
+            limiter=limiter,
+            clock=clock.milliseconds,
+        )
         services = Services(
             authenticator=authenticator,
             minter=Minter(store=store, tokens=Tokens(), clock=clock),
@@ -250,6 +282,7 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
                 rosters=rosters,
                 fanout=fanout,
                 sockets=fanout,
+                calls=switchboard.departures,
                 limiter=limiter,
                 limits=limits,
             ),
@@ -257,10 +290,13 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             changes=Changes(store=store, fanout=fanout, limiter=limiter),
             receipts=Receipts(store=store, fanout=fanout),
             search=Search(store=store, limiter=limiter),
+            calls=switchboard.calls,
             uploads=uploads,
             links=links,
+            livekit_hooks=Hooks(SETTINGS, look_soon=looked.append),
         )
         made = Gateway(Api(services), store, authenticator, rosters)
+        made.media, made.switchboard, made.looked = media, switchboard, looked
         made.services = services
         made.clock, made.fanout, made.uploads = clock, fanout, uploads
         keys, others = await store.create_tenant("first"), await store.create_tenant("second")

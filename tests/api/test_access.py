@@ -50,12 +50,15 @@ def test_every_route_says_who_may_call_it() -> None:
 async def test_a_route_answers_each_credential_as_it_should(
     gateway: Gateway, row: Any, credential: str
 ) -> None:
-    await gateway.user("member")
+    upload_id = await gateway.upload(await gateway.user("member"))
     room_id = await gateway.room("operator", "member", "third")
     body, expected = EXPECTED[row.method, row.path]
     caller = await client(gateway, credential)
     await gateway.server.post("/tenant-apps", {"appCode": "shop"})
-    path = place(row.path, room_id, await a_message(gateway, room_id)) + QUERIES.get(row.path, "")
+    call_id = await a_call(gateway, room_id) if "/calls/" in row.path else "none"
+    path = place(row.path, room_id, await a_message(gateway, room_id), upload_id, call_id) + QUERIES.get(
+        row.path, ""
+    )
     if not caller.user_id and row.method != "GET" and row.path in ACTING:
         if body is None:
             path += f"?{ACTING[row.path]}=member"
@@ -70,11 +73,26 @@ async def test_a_route_answers_each_credential_as_it_should(
         assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def place(path: str, room_id: str, message_id: str = "none") -> str:
+def place(
+    path: str, room_id: str, message_id: str = "none", upload_id: str = "none", call_id: str = "none"
+) -> str:
     """The path of a row, with what is to be found there."""
     return path.removeprefix("/v1").format(
-        roomId=room_id, userId="third", messageId=message_id, token="t", appCode="shop"
+        roomId=room_id,
+        userId="third",
+        messageId=message_id,
+        token="t",
+        appCode="shop",
+        uploadId=upload_id,
+        callId=call_id,
     )
+
+
+async def a_call(gateway: Gateway, room_id: str) -> str:
+    """The operator rings for the others."""
+    started = await (await gateway.user("operator")).post(f"/chat/rooms/{room_id}/calls", {})
+    call_id: str = started.json["call"]["id"]
+    return call_id
 
 
 def naming(room_id: str, body: Any) -> Any:

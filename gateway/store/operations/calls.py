@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.errors import GatewayError
 from gateway.store import call_rows, calls
 from gateway.store.operations.base import Operations
 from gateway.store.ports import Once
 from signaling.call import Call
+from signaling.errors import CallError
 from signaling.ports import Changed, Room, Step, Stray
 
 
@@ -38,8 +40,10 @@ class CallOperations(Operations):
                 then,
                 once,
             )
-        except calls.Refused as refused:
-            raise refused.error from None
+        except GatewayError as error:
+            if isinstance(error.__cause__, CallError):
+                raise error.__cause__ from None
+            raise
 
     async def call(self, call_id: str) -> Call | None:
         return await self._read(lambda db: call_rows.find(db, call_id), together=True)

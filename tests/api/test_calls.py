@@ -1,0 +1,405 @@
+"""Calls over REST: who may do what, who is told what, and what stays of it in the room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.api.openapi import openapi_document
+from tests.api.conftest import Answer, Client, Gateway
+
+
+class Talk:
+    """Users in a room, and what they do about calls in it."""
+
+    def __init__(self, gateway: Gateway, room_id: str, users: dict[str, Client]) -> None:
+        self.gateway = gateway
+        self.room_id = room_id
+        self.users = users
+        self.calls = f"/chat/rooms/{room_id}/calls"
+
+    async def start(self, user_id: str, **body: Any) -> Any:
+        answer = await self.users[user_id].post(self.calls, body)
+        assert answer.status == 201, answer.body
+        self.gateway.fanout.told.clear()
+        return answer.json["call"]
+
+    async def does(self, user_id: str, action: str, call: Any, **body: Any) -> Answer:
+        return await self.users[user_id].post(f"{self.calls}/{call['id']}/{action}", body)
+
+    def told(self) -> list[tuple[str, tuple[str, ...]]]:
+        """What was told since this was last asked, and to whom."""
+        told = [(event.event, event.user_ids) for event in self.gateway.fanout.told]
+        self.gateway.fanout.told.clear()
+        return told
+
+    async def logs(self) -> list[Any]:
+        """The call logs in the room, oldest first."""
+        page = await self.gateway.server.get(f"/chat/rooms/{self.room_id}/messages")
+        parts = [part for message in page.json["messages"][::-1] for part in message["parts"]]
+        return [part["data"] for part in parts if part["type"] == "data-call"]
+
+
+async def talk(gateway: Gateway, *user_ids: str) -> Talk:
+    users = {user_id: await gateway.user(user_id) for user_id in user_ids}
+    return Talk(gateway, await gateway.room(*user_ids), users)
+
+
+async def test_a_call_rings_is_answered_and_ends(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    started = await both.users["ann"].post(both.calls, {"type": "audio"})
+    assert started.status == 201
+    call, media = started.json["call"], started.json["livekit"]
+    assert started.json["ringTimeoutSeconds"] == 45
+    assert call == {
+        "id": call["id"],
+        "roomId": both.room_id,
+        "type": "audio",
+        "status": "ringing",
+        "livekitRoomName": f"fc_{gateway.tenant_id}_{both.room_id}_{call['id']}",
+        "createdByUserId": "ann",
+        "isGroup": False,
+        "createdAt": call["createdAt"],
+        "startedAt": None,
+        "endedAt": None,
+        "endReason": None,
+        "participants": [
+            {"userId": "ann", "status": "joined", "joinedAt": call["createdAt"], "leftAt": None},
+            {"userId": "bob", "status": "ringing", "joinedAt": None, "leftAt": None},
+        ],
+    }
+    assert media["url"] == "wss://media.test"
+    assert media["expiresAt"].endswith("Z")
+    assert gateway.media.rooms == {call["livekitRoomName"]: 8}
+    assert [told.json for told in gateway.fanout.told] == [
+        {
+            "callId": call["id"],
+            "roomId": both.room_id,
+            "type": "audio",
+            "createdByUserId": "ann",
+            "livekitRoomName": call["livekitRoomName"],
+        }
+    ]
+    assert both.told() == [("call-invite", ("bob",))]
+
+    gateway.clock.now += 2
+    accepted = await both.does("bob", "accept", call)
+    assert (accepted.status, accepted.json["call"]["status"]) == (200, "active")
+    assert accepted.json["livekit"]["token"] == f"{call['livekitRoomName']} bob"
+    assert gateway.fanout.told[0].json == {"callId": call["id"], "roomId": both.room_id, "userId": "bob"}
+    assert both.told() == [("call-accepted", ("ann", "bob"))]
+    ((user_id, _, event),) = gateway.fanout.other_devices.told
+    assert (user_id, event) == ("bob", "call-ended")
+
+    token = await both.does("ann", "token", call)
+    assert token.json["livekit"]["token"] == token.json["token"] == f"{call['livekitRoomName']} ann"
+    assert both.told() == []
+
+    gateway.clock.now += 65
+    ended = await both.does("ann", "end", call)
+    assert ended.json["status"] == ended.json["call"]["status"] == "ended"
+    assert ended.json["endReason"] == "ended"
+    assert gateway.fanout.told[0].json == {"callId": call["id"], "roomId": both.room_id, "reason": "ended"}
+    assert both.told() == [("call-ended", ("ann", "bob")), ("new-message", ("ann", "bob"))]
+    assert gateway.media.rooms == {}
+    assert await both.logs() == [
+        {
+            "callId": call["id"],
+            "callType": "audio",
+            "outcome": "completed",
+            "initiatedByUserId": "ann",
+            "isGroup": False,
+            "durationSeconds": 65,
+        }
+    ]
+    rooms = await both.users["bob"].get("/chat/rooms")
+    assert rooms.json["rooms"][0]["lastMessage"]["previewText"] == "Voice call · 1 min"
+
+
+async def test_a_call_between_two_that_is_declined_is_over_on_every_device(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    declined = await both.does("bob", "decline", call)
+    assert (declined.json["status"], declined.json["endReason"]) == ("declined", "declined")
+    assert both.told() == [
+        ("call-declined", ("ann", "bob")),
+        ("call-ended", ("ann", "bob")),
+        ("new-message", ("ann", "bob")),
+    ]
+    assert [log["outcome"] for log in await both.logs()] == ["declined"]
+
+
+async def test_who_declines_a_group_call_disturbs_nobody(gateway: Gateway) -> None:
+    group = await talk(gateway, "ann", "bob", "cid")
+    call = await group.start("ann")
+    assert call["isGroup"] is True
+    assert (await group.does("bob", "decline", call)).json["status"] == "ringing"
+    assert group.told() == []
+    assert [told[::2] for told in gateway.fanout.other_devices.told] == [("bob", "call-ended")]
+    assert (await group.does("cid", "decline", call)).json["status"] == "declined"
+    assert group.told() == [("call-ended", ("ann", "bob", "cid")), ("new-message", ("ann", "bob", "cid"))]
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "outcome"),
+    [
+        (None, "cancelled", "cancelled"),
+        ("cancelled", "cancelled", "cancelled"),
+        ("no_answer", "missed", "missed"),
+    ],
+)
+async def test_who_hangs_up_while_it_rings_says_why(
+    gateway: Gateway, reason: str | None, status: str, outcome: str
+) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    ended = await both.does("ann", "end", call, reason=reason)
+    assert ended.json["status"] == status
+    assert both.told() == [("call-ended", ("ann", "bob")), ("new-message", ("ann", "bob"))]
+    assert [log["outcome"] for log in await both.logs()] == [outcome]
+
+
+async def test_two_who_call_each_other_talk(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    started = await both.users["bob"].post(both.calls, {})
+    assert started.status == 200
+    assert (started.json["call"]["id"], started.json["call"]["status"]) == (call["id"], "active")
+    assert both.told() == [("call-accepted", ("ann", "bob"))]
+
+
+async def test_the_second_device_to_answer_is_told_it_lost_the_race(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    tablet = await gateway.user("bob")
+    assert (await both.does("bob", "accept", call)).status == 200
+    for action in ("accept", "decline"):
+        lost = await tablet.post(f"{both.calls}/{call['id']}/{action}", {})
+        assert (lost.status, lost.json["code"]) == (409, "answered_elsewhere")
+    assert (await both.does("bob", "accept", call)).status == 200  # asked again
+    assert [event for event, _ in both.told()] == ["call-accepted"]
+
+
+async def test_a_running_call_is_found_and_joined_again(gateway: Gateway) -> None:
+    group = await talk(gateway, "ann", "bob", "cid")
+    none = await group.users["cid"].get(f"{group.calls}/active")
+    assert (none.status, none.json["error"]) == (404, "There is no call in this room now.")
+    call = await group.start("ann")
+    found = await group.users["cid"].get(f"{group.calls}/active")
+    assert found.json["call"]["status"] == "ringing"
+    # Published clients rejoin by a token even while it rings, and the creator waits for call-accepted.
+    assert (await group.does("cid", "token", call)).status == 200
+    assert group.told() == [("call-accepted", ("ann", "bob", "cid"))]
+    await group.does("bob", "accept", call)
+    await group.does("cid", "leave", call)
+    group.told()
+    again = await group.users["cid"].post(group.calls, {})
+    assert (again.status, again.json["call"]["status"]) == (200, "active")
+    assert group.told() == []
+
+
+async def test_a_group_call_goes_on_until_fewer_than_two_are_left(gateway: Gateway) -> None:
+    group = await talk(gateway, "ann", "bob", "cid")
+    call = await group.start("ann")
+    await group.does("bob", "accept", call)
+    await group.does("cid", "accept", call)
+    group.told()
+    assert (await group.does("bob", "end", call)).status == 403
+    assert (await group.does("ann", "leave", call)).json["status"] == "active"
+    assert group.told() == []
+    assert (await group.does("bob", "leave", call)).json["endReason"] == "left"
+    assert [event for event, _ in group.told()] == ["call-ended", "new-message"]
+
+
+async def test_the_end_by_the_creator_is_a_leave_where_the_tenant_wants_it(gateway: Gateway) -> None:
+    await gateway.server.patch("/tenant/settings", {"calls": {"creatorEndLeaves": True}})
+    group = await talk(gateway, "ann", "bob", "cid")
+    call = await group.start("ann")
+    await group.does("bob", "accept", call)
+    await group.does("cid", "accept", call)
+    assert (await group.does("ann", "end", call)).json["status"] == "active"
+
+
+async def test_the_tenant_s_settings_hold(gateway: Gateway) -> None:
+    settings = {"maxParticipants": 2, "defaultType": "audio", "ringTimeoutSeconds": 15}
+    await gateway.server.patch("/tenant/settings", {"calls": settings})
+    group = await talk(gateway, "ann", "bob", "cid")
+    started = await group.users["ann"].post(group.calls, {})
+    call = started.json["call"]
+    assert (call["type"], started.json["ringTimeoutSeconds"]) == ("audio", 15)
+    assert gateway.media.rooms == {call["livekitRoomName"]: 2}
+    assert (await group.does("bob", "accept", call)).status == 200
+    full = await group.does("cid", "accept", call)
+    assert (full.status, full.json["code"]) == (409, "call_full")
+
+
+async def test_calls_that_are_switched_off_are_refused_without_words_of_trouble_with_a_microphone(
+    gateway: Gateway,
+) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    await gateway.server.patch("/tenant/settings", {"calls": {"enabled": False}})
+    paths = ["", *[f"/{call['id']}/{action}" for action in ("accept", "decline", "end", "leave", "token")]]
+    for path in paths:
+        refused = await both.users["bob"].post(both.calls + path, {})
+        assert (refused.status, refused.json["code"]) == (403, "calls_disabled")
+        for word in ("notallowed", "permission", "denied", "getusermedia"):
+            assert word not in refused.json["error"].lower()
+    assert (await both.users["bob"].get(f"{both.calls}/active")).status == 200
+
+
+async def test_when_the_media_server_is_away_nobody_rings_and_no_answer_is_lost(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    gateway.media.away = True
+    refused = await both.users["ann"].post(both.calls, {})
+    assert (refused.status, refused.json["code"]) == (503, "calls_unavailable")
+    assert refused.headers["Retry-After"] == "5"
+    assert both.told() == []
+    gateway.media.away = False
+    call = await both.start("ann")
+    gateway.media.away = True
+    assert (await both.does("bob", "accept", call)).status == 503
+    assert (await both.users["bob"].get(f"{both.calls}/active")).json["call"]["status"] == "ringing"
+    assert (await both.does("bob", "decline", call)).status == 200
+
+
+async def test_what_is_over_can_be_left_but_not_joined(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    await both.does("ann", "end", call)
+    both.told()
+    for action in ("accept", "token"):
+        over = await both.does("bob", action, call)
+        assert (over.status, over.json["code"]) == (409, "call_over")
+    for action in ("decline", "end", "leave"):
+        assert (await both.does("bob", action, call)).json["status"] == "cancelled"
+    assert both.told() == []
+    assert len(await both.logs()) == 1
+
+
+async def test_a_call_is_of_one_room(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    elsewhere = await talk(gateway, "ann", "bob")
+    answer = await elsewhere.does("bob", "accept", call)
+    assert (answer.status, answer.json["error"]) == (404, "There is no such call.")
+    assert (await both.does("bob", "accept", {"id": "%00"})).status == 404
+
+
+async def test_nobody_calls_himself(gateway: Gateway) -> None:
+    alone = await talk(gateway, "ann")
+    answer = await alone.users["ann"].post(alone.calls, {})
+    assert (answer.status, answer.json["code"]) == (409, "nobody_to_call")
+    assert gateway.media.rooms == {}
+
+
+async def test_a_repeated_start_gets_the_first_answer(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    headers = {"idempotency-key": "one"}
+    first = await both.users["ann"].post(both.calls, {}, headers=headers)
+    again = await both.users["ann"].post(both.calls, {}, headers=headers)
+    assert (again.status, again.body) == (201, first.body)
+    assert [event for event, _ in both.told()] == ["call-invite"]
+
+
+async def test_calls_are_started_no_more_often_than_the_limit(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    statuses = [(await both.users["ann"].post(both.calls, {})).status for _ in range(22)]
+    assert statuses[-1] == 429
+    assert set(statuses[:-2]) == {201, 200}
+    call = (await both.users["ann"].get(f"{both.calls}/active")).json["call"]
+    tokens = [(await both.does("ann", "token", call)).status for _ in range(32)]
+    assert (tokens[0], tokens[-1]) == (200, 429)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("", {"type": "hologram"}), ("", b"["), ("/x/end", {"reason": "bored"}), ("?", b"\xff")],
+)
+async def test_what_is_malformed_is_refused(gateway: Gateway, path: str, body: Any) -> None:
+    both = await talk(gateway, "ann", "bob")
+    answer = await both.users["ann"].post(both.calls + path, body)
+    assert answer.status == 400
+    assert answer.json.keys() == {"statusCode", "error", "message", "code"}
+
+
+async def test_the_history_of_a_room_s_calls_comes_newest_first_in_pages(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    started = []
+    for _ in range(3):
+        call = await both.start("ann")
+        started.append(call["id"])
+        await both.does("ann", "end", call)
+    first = await both.users["bob"].get(f"{both.calls}?limit=2")
+    assert [call["id"] for call in first.json["calls"]] == started[:0:-1]
+    rest = await gateway.server.get(f"{both.calls}?limit=2&cursor={first.json['nextCursor']}")
+    assert [call["id"] for call in rest.json["calls"]] == started[:1]
+    assert rest.json["nextCursor"] is None
+    assert rest.json["calls"][0]["participants"][1] == {
+        "userId": "bob",
+        "status": "missed",
+        "joinedAt": None,
+        "leftAt": rest.json["calls"][0]["endedAt"],
+    }
+    bad = await both.users["bob"].get(f"{both.calls}?cursor=nonsense")
+    assert (bad.status, bad.json["code"]) == (400, "bad_cursor")
+
+
+async def test_who_is_removed_from_the_room_is_out_of_its_call_and_its_media(gateway: Gateway) -> None:
+    group = await talk(gateway, "ann", "bob", "cid", "dee")
+    call = await group.start("ann")
+    await group.does("bob", "accept", call)
+    await group.does("cid", "accept", call)
+    for user_id in ("bob", "dee"):
+        assert (
+            await gateway.server.delete(f"/chat/rooms/{group.room_id}/participants/{user_id}")
+        ).status == 200
+    group.told()
+    (room_id,) = gateway.switchboard.departures.take()
+    await gateway.switchboard.upkeep.drop_strays(room_id=room_id)
+    assert sorted(group.told()) == [("call-ended", ("bob",)), ("call-ended", ("dee",))]
+    assert gateway.media.removed == [(call["livekitRoomName"], "bob")]
+    assert (await group.does("bob", "token", call)).status == 404
+    active = await group.users["ann"].get(f"{group.calls}/active")
+    assert [one["status"] for one in active.json["call"]["participants"]] == [
+        "joined",
+        "left",
+        "joined",
+        "declined",
+    ]
+
+
+async def test_a_device_that_connects_while_it_rings_rings_too(gateway: Gateway) -> None:
+    both = await talk(gateway, "ann", "bob")
+    call = await both.start("ann")
+    calls = gateway.switchboard.calls
+    (invite,) = await calls.invites(gateway.tenant_id, "bob")
+    assert invite.event == "call-invite"
+    assert msgspec.json.decode(invite.payload)["callId"] == call["id"]
+    assert await calls.invites(gateway.tenant_id, "ann") == []
+    await both.does("bob", "accept", call)
+    assert await calls.invites(gateway.tenant_id, "bob") == []
+
+
+async def test_who_talks_in_another_room_is_not_told_of_the_end_of_a_call_he_is_not_in(
+    gateway: Gateway,
+) -> None:
+    group = await talk(gateway, "ann", "bob", "cid")
+    call = await group.start("ann")
+    await group.does("bob", "accept", call)
+    await group.does("cid", "decline", call)
+    other = await talk(gateway, "cid", "dee")
+    elsewhere = await other.start("dee")
+    await other.does("cid", "accept", elsewhere)
+    group.told()
+    await group.does("ann", "end", call)
+    # The client of cid would end the call with dee.
+    assert group.told()[0] == ("call-ended", ("ann", "bob"))
+
+
+def test_the_document_says_what_a_call_may_answer() -> None:
+    document = openapi_document(version="1", server_url=None)
+    operation = document["paths"]["/v1/chat/rooms/{roomId}/calls/{callId}/accept"]["post"]
+    assert {"200", "401", "403", "404", "409", "503"} <= operation["responses"].keys()
