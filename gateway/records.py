@@ -231,6 +231,21 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
 
 
+class Readable(msgspec.Struct, frozen=True):
+    """A file that a signed URL opens.
+
+    Attributes:
+        blob: where its bytes lie.
+        left_s: how long the URL is still good.
+        is_inline: a browser may show it; anything else it is to save.
+    """
+
+    upload: Upload
+    blob: str
+    left_s: int
+    is_inline: bool
+
+
 class Storage(msgspec.Struct, frozen=True, rename="camel"):
     """What a tenant's files take (contract endpoint 8); ``pending`` is promised and has not been completed."""
 
