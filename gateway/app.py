@@ -48,6 +48,7 @@ from gateway.chat.participants import Participants
 from gateway.chat.receipts import Receipts
 from gateway.chat.rooms import Rooms, Rosters
 from gateway.chat.search import Search
+from gateway.chat.shared_limits import SharedLimits
 from gateway.chat.tenants import Tenants
 from gateway.chat.typing import Typing
 from gateway.chat.uploads import Uploads
@@ -139,6 +140,7 @@ class Node:
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
+        self._shared_limits = SharedLimits(limiter=self._limiter, peers=self.peers)
         self._revocations = Revocations(store=store, peers=self.peers)
         self._authenticator = Authenticator(store=store, peers=self.peers, revocations=self._revocations)
         self._tenants = Tenants(
@@ -314,6 +316,7 @@ class Node:
             if self.livekit is not None:
                 nursery.start_soon(self.livekit.run)
             nursery.start_soon(self._revocations.run)
+            nursery.start_soon(self._shared_limits.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
             task_status.started()

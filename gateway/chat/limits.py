@@ -20,6 +20,9 @@ Action: TypeAlias = Literal[
     "search",
 ]
 
+Bucket: TypeAlias = tuple[str, str, str]
+"""Tenant, user and action."""
+
 
 class Limiter:
     """A token bucket for each (tenant, user, action), kept as one float.
@@ -54,8 +57,9 @@ class Limiter:
         }
         self._clock = clock
         self._bound = bound
-        self._young: dict[tuple[str, str, str], float] = {}
-        self._old: dict[tuple[str, str, str], float] = {}
+        self._young: dict[Bucket, float] = {}
+        self._old: dict[Bucket, float] = {}
+        self._taken: dict[Bucket, float] | None = None  # in seconds of refill; None while nobody asks
 
     def require(self, tenant_id: str, user_id: str, action: Action, *, tokens: int = 1) -> None:
         """Take tokens, or refuse.
@@ -86,7 +90,29 @@ class Limiter:
         wait = full_at + more - now - ahead - 1e-9
         if wait > 0:
             return wait
+        self._keep(key, full_at + more + interval)
+        if self._taken is not None and (key in self._taken or len(self._taken) < self._bound):
+            self._taken[key] = self._taken.get(key, 0.0) + more + interval
+        return 0.0
+
+    def _keep(self, key: Bucket, full_at: float) -> None:
         if len(self._young) >= self._bound and key not in self._young:
             self._old, self._young = self._young, {}
-        self._young[key] = full_at + more + interval
-        return 0.0
+        self._young[key] = full_at
+
+    def what_was_taken(self, *, go_on: bool) -> dict[Bucket, float]:
+        """What was taken from which bucket since the last call, in seconds that refilling it takes.
+
+        Args:
+            go_on: count on; nothing is counted before the first call, nor after one that does not go on.
+        """
+        taken, self._taken = self._taken, {} if go_on else None
+        return taken or {}
+
+    def charge(self, key: Bucket, seconds: float) -> None:
+        """So much was taken elsewhere from what is the same bucket; it may go into debt by that."""
+        now = self._clock()
+        full_at = self._young.get(key)
+        if full_at is None:
+            full_at = self._old.get(key, now)
+        self._keep(key, max(full_at, now) + seconds)
