@@ -157,7 +157,7 @@ class RedisBus:
             try:
                 async with open_links(self._settings) as links, trio.open_nursery() as nursery:
                     for link in links.all():
-                        nursery.start_soon(self._receive, link)
+                        nursery.start_soon(link.receive, self._take)
                         nursery.start_soon(self._ping, link)
                     self._steered = dict.fromkeys(self._channels, True)
                     self._work.set()
@@ -253,12 +253,11 @@ class RedisBus:
 
     # receiving
 
-    async def _receive(self, link: Link) -> None:
-        async for channel, data in link.messages():
-            if data is None:
-                self._note_subscribed(channel)
-            elif sender(data) != self.node_id:
-                self._open(channel, data)
+    def _take(self, channel: bytes, data: bytes | None) -> None:
+        if data is None:
+            self._note_subscribed(channel)
+        elif sender(data) != self.node_id:
+            self._open(channel, data)
 
     def _note_subscribed(self, channel: bytes) -> None:
         if channel == self._signals:

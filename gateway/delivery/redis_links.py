@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ssl
 from binascii import crc_hqx
-from collections.abc import AsyncIterator, Collection, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import trio
@@ -27,13 +27,6 @@ ANSWER_S = 3.0
 
 SLOTS = 16_384
 """Parts of a cluster's key space. A channel's is its CRC16, as long as there is no brace in its name, and there is none."""
-
-
-class Message(NamedTuple):
-    """Something that a channel brought: ``data`` is None when it says that the subscription holds."""
-
-    channel: bytes
-    data: bytes | None
 
 
 class Link:
@@ -75,20 +68,23 @@ class Link:
     async def ping(self) -> None:
         await self._connection.create_request(b"PING")
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """What the channels bring, until the link breaks.
+    async def receive(self, take: Callable[[bytes, bytes | None], None]) -> None:
+        """Hand over what the channels bring, until the link breaks.
+
+        Args:
+            take: gets a channel and what was published there, or None once the subscription holds.
 
         Raises:
             ConnectionResetError: a cluster has moved a channel elsewhere.
         """
-        async for push in self._connection.push_messages:
-            kind, channel, data = push[0], push[1], push[2]
-            if kind in (b"message", b"smessage"):
-                yield Message(channel, data)  # type: ignore[arg-type]
-            elif kind in (b"subscribe", b"ssubscribe"):
-                yield Message(channel, None)  # type: ignore[arg-type]
-            elif kind == b"sunsubscribe" and channel not in self._unwanted:
-                raise ConnectionResetError("the cluster has moved a channel")
+        async with aclosing(self._connection.push_messages) as pushes:
+            async for kind, channel, data in pushes:
+                if kind in (b"message", b"smessage"):
+                    take(channel, data)  # type: ignore[arg-type]
+                elif kind in (b"subscribe", b"ssubscribe"):
+                    take(channel, None)  # type: ignore[arg-type]
+                elif kind == b"sunsubscribe" and channel not in self._unwanted:
+                    raise ConnectionResetError("the cluster has moved a channel")
 
 
 class Links:

@@ -20,9 +20,6 @@ from tests.support.redis_server import RedisServer, running
 CHANNEL = f"gateway:tenant:{TENANT}"
 PATIENCE_S = 20.0
 
-# coredis leaves the streams of a connection that could not be made to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -84,9 +85,14 @@ class RedisServer:
     def shard_subscribers(self, channel: str) -> int:
         return _count(self.ask("PUBSUB", "SHARDNUMSUB", channel))
 
-    def wait_for_replicas(self, count: int) -> None:
-        """As a sentinel: until it knows so many of the primary."""
-        wait_until(lambda: len(self.ask("SENTINEL", "REPLICAS", "mymaster")) == count)
+    def with_a_replica(self) -> RedisServer:
+        """This one, when a replica follows it."""
+        wait_until(lambda: len(self.ask("ROLE")[2]) == 1)
+        return self
+
+    def fail_over(self) -> None:
+        """As a sentinel: make a replica the primary, as soon as one is known to be fit for it."""
+        wait_until(lambda: self.ask("SENTINEL", "FAILOVER", "mymaster"))
 
     def info(self, command: str) -> int:
         """How often a command has been called."""
@@ -132,33 +138,26 @@ def running(*servers: RedisServer) -> Iterator[None]:
 @contextmanager
 def cluster(folder: Path, size: int) -> Iterator[list[RedisServer]]:
     """Primaries that share the slots evenly, without replicas."""
+    ports = [str(free_port()) for _ in range(size)]
     servers = []
-    for number in range(size):
+    for number, port in enumerate(ports):
         (folder / str(number)).mkdir()
-        servers.append(
-            RedisServer(folder / str(number), ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"])
-        )
+        options = ["--cluster-enabled", "yes", "--cluster-port", port]
+        servers.append(RedisServer(folder / str(number), options))
     with running(*servers):
         for number, server in enumerate(servers):
             first, last = (16_384 * n // size for n in (number, number + 1))
             server.ask("CLUSTER", "ADDSLOTSRANGE", str(first), str(last - 1))
             server.ask("CLUSTER", "SET-CONFIG-EPOCH", str(number + 1))
-            server.ask("CLUSTER", "MEET", "127.0.0.1", str(servers[0].port))
+            server.ask("CLUSTER", "MEET", "127.0.0.1", str(servers[0].port), ports[0])
         for server in servers:
-            wait_until(
-                lambda server=server: (
-                    b"cluster_state:ok" in _raw(server, "CLUSTER", "INFO")
-                    and b"cluster_known_nodes:%d" % size in _raw(server, "CLUSTER", "INFO")
-                )
-            )
+            wait_until(partial(_agrees, server, size))
         yield servers
 
 
-def _raw(server: RedisServer, *command: str) -> bytes:
-    answer = server.ask(*command)
-    if isinstance(answer, dict):
-        return "\n".join(f"{key}:{value}" for key, value in answer.items()).encode()
-    return bytes(answer)
+def _agrees(server: RedisServer, size: int) -> bool:
+    state = bytes(server.ask("CLUSTER", "INFO")).split()
+    return b"cluster_state:ok" in state and b"cluster_known_nodes:%d" % size in state
 
 
 @contextmanager
@@ -168,5 +167,6 @@ def sentinel(folder: Path, watched: RedisServer) -> Iterator[RedisServer]:
     file.write_text(f"sentinel monitor mymaster 127.0.0.1 {watched.port} 1\n")
     server = RedisServer(folder, ["--sentinel"], file=file)
     with running(server):
+        server.ask("SENTINEL", "DEBUG", "INFO-PERIOD", "200", "PING-PERIOD", "200")
         wait_until(lambda: server.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster") is not None)
         yield server
