@@ -20,6 +20,7 @@ import apsw
 import msgspec
 import trio
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 from gateway.config import Config, load
@@ -29,7 +30,7 @@ from gateway.store.ports import TenantCounts, TenantKeys
 from gateway.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from gateway.app import Started
+    from gateway.serving import Started
     from gateway.store.ports import Store
 
 T = TypeVar("T")
@@ -60,24 +61,58 @@ Json = Annotated[bool, Parameter(negative="", show_default=False, help="Print on
 HERE = Where()
 
 
-def serve(*, host: str | None = None, port: int | None = None, where: Where = HERE) -> None:
+def serve(
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    workers: Annotated[int, Parameter(validator=Number(gte=1))] = 1,
+    lifeline: Annotated[int | None, Parameter(show=False)] = None,
+    where: Where = HERE,
+) -> None:
     """Run the gateway until SIGTERM or SIGINT.
 
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
+        workers: Processes that share the port, one for each core; more than one need Redis and PostgreSQL.
+        lifeline: Given by the parent of several workers to each of them.
     """
     config = where.settings(host=host, port=port)
-    from gateway.app import serve as run  # the whole server, which no other command needs
-
     try:
-        trio.run(partial(run, config, started=announce))
+        if workers > 1:
+            _serve_with_workers(config, workers, where=where)
+        else:
+            from gateway.serving import serve as run  # the whole server, which no other command needs
+
+            trio.run(partial(run, config, started=announce, lifeline=lifeline))
     except ssl.SSLError as error:
         raise ConfigError(f"tls.certificate and tls.key cannot be used: {error.reason or error}") from error
     except OSError as error:
         if error.filename is not None:  # the data folder's, and says so itself
             raise
         raise ConfigError(f"cannot listen on {config.host} port {config.port}: {error.strerror}") from error
+
+
+def _serve_with_workers(config: Config, count: int, *, where: Where) -> None:
+    """Serve by several processes, which find their settings as this one did."""
+    if config.bus == "memory" or config.database_url is None:
+        raise ConfigError('--workers: several processes need bus = "redis" and a database_url between them')
+    if config.node.port:
+        raise ConfigError("--workers: node.port must be 0, since each process needs one of its own")
+    from gateway.workers import serve_with_workers
+
+    arguments = ["--host", config.host]
+    for flag, value in (("--config", where.config), ("--data", where.data)):
+        if value is not None:
+            arguments += [flag, str(value)]
+    serve_with_workers(
+        arguments,
+        count=count,
+        host=config.host,
+        port=config.port,
+        drain_s=config.drain_s,
+        say=partial(print, flush=True),
+    )
 
 
 def announce(started: Started) -> None:
@@ -236,7 +271,9 @@ def migrate(*, where: Where = HERE) -> None:
 
     config = where.settings()
     applied = run(config.database)
-    name = config.database if isinstance(config.database, Path) else "database_url"  # there is a password in it
+    name = (
+        config.database if isinstance(config.database, Path) else "database_url"
+    )  # there is a password in it
     print(f"{name}: {'applied ' + ', '.join(applied) if applied else 'up to date'}")
 
 

@@ -1,30 +1,21 @@
-"""Builds everything and runs it: the only file that may import everything.
+"""One node, built by hand: the only file that may import everything. ``serving.py`` opens what it stands on and runs it.
 
 ::
 
-    serve
-    └─ app nursery             inside the open store, which closes last
-       ├─ wheel · multiplexer · workers · bus · peers · gossip · presence
-       └─ connections nursery  one task for each connection that is not a multiplexed WebSocket
-          └─ listening nursery one task for each listening socket
-
-Shutdown, on SIGTERM or SIGINT: stop accepting, tell every client to go, let what is acknowledged finish within
-``drain_s``, cancel what is left, close the store. A second signal does not wait.
+    Node.run
+    ├─ wheel · multiplexer · workers      time, sockets, handlers that wait
+    ├─ bus · following · peers · gossip   the other nodes
+    ├─ presence · typing · sockets · revocations
+    ├─ calls · livekit                    rings, and the media server
+    └─ search · uploads                   what follows the store
 """
 
 from __future__ import annotations
 
-import gc
-import resource
-import signal
-import sys
-from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import structlog
 import trio
 
@@ -64,6 +55,7 @@ from gateway.delivery.gossip import Gossip
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
+from gateway.delivery.recovery import Recovery
 from gateway.delivery.timers import Wheel
 from gateway.errors import ConfigError
 from gateway.net.asgi import Web
@@ -72,12 +64,11 @@ from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.polling import EngineEndpoint
-from gateway.net.server import Listener, listen, server_tls
+from gateway.net.relay import Relay
 from gateway.net.socketio import SocketIO, SocketSettings
 from gateway.net.websocket import WebSockets
 from gateway.records import now_ms
-from gateway.store.engine import open_store
-from gateway.store.ports import Store, TenantKeys
+from gateway.store.ports import Store
 from gateway.web.files import PREFIX as FILES
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
@@ -95,23 +86,11 @@ ATTACHMENTS = 8
 
 GOING_AWAY = 1001
 GOING_BATCH = 200
-"""Clients told to go before the loop turns to others."""
+"""Most clients told to go before the loop turns to others."""
+
+GOING_STEP_S = 0.05
 
 log = structlog.get_logger(__name__)
-
-
-class Started(msgspec.Struct, frozen=True):
-    """What ``serve`` tells when it really listens.
-
-    Attributes:
-        first_tenant: the keys of the tenant that the very first start made; they cannot be shown again.
-    """
-
-    url: str
-    host: str
-    port: int
-    data: Path
-    first_tenant: TenantKeys | None
 
 
 class Node:
@@ -120,10 +99,20 @@ class Node:
     Attributes: everything that something outside (``serve``, tests) looks at.
     """
 
-    def __init__(self, config: Config, store: Store, *, bus: Bus, url: str, file_key: bytes) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        *,
+        bus: Bus,
+        url: str,
+        file_key: bytes,
+        address: tuple[str, int] | None = None,
+    ) -> None:
         """
         Args:
             bus: to the other nodes; not yet running.
+            address: where this node takes connections of the others; None where there are none.
             url: where we listen, for clients that are told no better.
             file_key: signs the URLs of files.
         """
@@ -136,7 +125,8 @@ class Node:
         self._links = Links(key=file_key, public_url=config.public_url, access_s=config.uploads.access_s)
         self.fanout = Fanout(hub=self.hub, bus=self.bus, shown=partial(self._links.shown, origin=url))
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=bus, log=store)
-        self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s)
+        self.recovery = Recovery(log=store, fanout=self.fanout, most_events=config.recovery.events)
+        self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s, address=address)
         self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
         self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
@@ -175,6 +165,7 @@ class Node:
             typing=self._typing,
             fanout=self.fanout,
             following=self.following,
+            recovery=self.recovery,
             calls=self.switchboard.calls,
             wheel=self.wheel,
         )
@@ -191,9 +182,18 @@ class Node:
         self.api = Api(self._services())
         self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
         self.sessions = EngineSessions(
-            settings=self._engine_settings(), wheel=self.wheel, accept=self._accept
+            settings=self._engine_settings(),
+            wheel=self.wheel,
+            accept=self._accept,
+            node_id="" if address is None else bus.node_id,
         )
-        self._endpoint = EngineEndpoint(self.sessions)
+        self._endpoint = Relay(
+            EngineEndpoint(self.sessions),
+            node_id=self.sessions.node_id,
+            address_of=self.peers.address_of,
+            answer_s=(config.socket.ping_interval_ms + config.socket.ping_timeout_ms) / 1000,
+        )
+        self._leaving = False
         self.door = self._door()
 
     def _services(self) -> Services:
@@ -220,10 +220,10 @@ class Node:
             changes=Changes(store=store, fanout=self.fanout, limiter=self._limiter),
             receipts=Receipts(store=store, fanout=self.fanout),
             calls=self.switchboard.calls,
-            livekit_hooks=self.livekit.follow(self.switchboard.upkeep) if self.livekit is not None else None,
             search=self._search,
             uploads=self._uploads,
             links=self._links,
+            livekit_hooks=self.livekit.follow(self.switchboard.upkeep) if self.livekit is not None else None,
         )
 
     def _engine_settings(self) -> EngineSettings:
@@ -297,7 +297,7 @@ class Node:
         return Policy(settings.scope, settings.tenant_limit)
 
     async def _ready(self) -> dict[str, bool]:
-        return {"store": await self.store.is_writable()}
+        return {"store": await self.store.is_writable(), "staying": not self._leaving}
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Everything that runs beside the connections, for ever."""
@@ -315,18 +315,26 @@ class Node:
             nursery.start_soon(self.switchboard.run)
             if self.livekit is not None:
                 nursery.start_soon(self.livekit.run)
+            nursery.start_soon(self._endpoint.run)
             nursery.start_soon(self._revocations.run)
             nursery.start_soon(self._shared_limits.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
             task_status.started()
 
-    async def say_goodbye(self) -> None:
-        """Tell every client to go; they come back by themselves, to whoever listens then."""
-        for number, session in enumerate(self.sessions.all()):
-            session.close("server shutting down", code=GOING_AWAY)
-            if number % GOING_BATCH == 0:
-                await trio.lowlevel.checkpoint()
+    async def say_goodbye(self, *, over_s: float) -> None:
+        """Tell every client to go, evenly over a time; they come back by themselves, to whoever listens then.
+
+        Requests are answered meanwhile, each as the last on its connection.
+        """
+        self._leaving = True
+        self.door.retire()
+        sessions = self.sessions.all()
+        steps = max(1, int(over_s / GOING_STEP_S), len(sessions) // GOING_BATCH)
+        for step in range(steps):
+            for session in sessions[step::steps]:
+                session.close("server shutting down", code=GOING_AWAY)
+            await trio.sleep(over_s / steps)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Everybody's counters, by name."""
@@ -338,13 +346,15 @@ class Node:
             "multiplexer": self.multiplexer.statistics(),
             "peers": self.peers.statistics(),
             "presence": self.presence.statistics(),
+            "recovery": self.recovery.statistics(),
+            "relay": self._endpoint.statistics(),
             "sessions": self.sessions.statistics(),
             "store": self.store.statistics(),
             "workers": self.workers.statistics(),
         }
 
 
-async def _join(config: Config, store: Store) -> Bus:
+async def open_bus(config: Config, store: Store) -> Bus:
     """This node's end of the bus that the configuration names.
 
     Raises:
@@ -377,98 +387,3 @@ def _livekit(settings: LiveKitSection) -> LiveKit | None:
             api_secret=settings.api_secret,
         )
     )
-
-
-async def serve(config: Config, *, started: Callable[[Started], None]) -> None:
-    """Run a gateway until SIGTERM or SIGINT.
-
-    Raises:
-        OSError: the address cannot be listened on, or the data folder not be used.
-        ssl.SSLError: the certificate and key do not fit.
-    """
-    tls = None
-    if config.tls.certificate is not None and config.tls.key is not None:
-        tls = server_tls(str(config.tls.certificate), str(config.tls.key))
-    _prepare_process()
-    # Before anything is made: a start that fails for its port must not leave keys that nobody has seen.
-    listeners = listen(config.host, config.port)
-    try:
-        config.data.mkdir(parents=True, exist_ok=True)
-        async with open_store(config.database, settings=config.store) as store:
-            first = None if await store.tenants() else await store.create_tenant("default")
-            port = listeners[0].getsockname()[1]
-            url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{port}"
-            bus = await _join(config, store)
-            node = Node(config, store, bus=bus, url=url, file_key=await store.secret("files"))
-            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                async with trio.open_nursery() as app:
-                    await app.start(node.run)
-                    async with trio.open_nursery() as connections:
-                        listener = Listener(
-                            door=node.door,
-                            connections=connections,
-                            tls=tls,
-                            most=config.limits.connections,
-                        )
-                        async with trio.open_nursery() as listening:
-                            for sock in listeners:
-                                listening.start_soon(listener.run, sock)
-                            gc.freeze()
-                            started(
-                                Started(
-                                    url=url,
-                                    host=config.host,
-                                    port=port,
-                                    data=config.data,
-                                    first_tenant=first,
-                                )
-                            )
-                            await anext(signals)
-                            listening.cancel_scope.cancel()
-                        for sock in listeners:
-                            sock.close()
-                        await _drain(node, signals, config.drain_s)
-                        connections.cancel_scope.cancel()
-                    node.peers.say_goodbye()
-                    app.cancel_scope.cancel()
-    finally:
-        for sock in listeners:
-            sock.close()
-
-
-async def _drain(node: Node, signals: Any, drain_s: float) -> None:
-    """Let clients go and requests finish, for ``drain_s`` or until the second signal."""
-    log.info("shutting down", drain_s=drain_s)
-    with trio.move_on_after(drain_s):
-        async with trio.open_nursery() as nursery:
-
-            async def hurry() -> None:
-                await anext(signals)
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(hurry)
-            node.door.stop()
-            await node.say_goodbye()
-            await node.door.wait_empty()
-            await node.multiplexer.wait_empty()
-            nursery.cancel_scope.cancel()
-
-
-def _prepare_process() -> None:
-    """Limits and collector for a process that holds many small long-lived objects."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    # Nearly all garbage goes by reference counting; a full collection over 10 000 connections would cost tens of
-    # milliseconds each time.
-    gc.set_threshold(100_000, 50, 100)
-    # The store's thread needs the interpreter for microseconds after each commit; while the loop is busy it would wait this
-    # long for it, five milliseconds by default.
-    sys.setswitchinterval(0.0005)
-
-
-def _shown(host: str) -> str:
-    """A host that a browser on this machine can open."""
-    if host in ("", "0.0.0.0", "::"):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host

@@ -67,6 +67,11 @@ class Presence(Section, frozen=True):
     scope: Literal["auto", "tenant", "contacts"] = "auto"
 
 
+class Recovery(Section, frozen=True):
+    keep_s: Count = 604_800
+    events: Count = 10_000
+
+
 class Rate(Section, frozen=True):
     """A token bucket: ``per_s`` refills, ``burst`` fits."""
 
@@ -98,24 +103,6 @@ class StoreSettings(Section, frozen=True):
     readers: Count = 4
 
 
-class Redis(Section, frozen=True):
-    url: str = "redis://127.0.0.1:6379/0"
-    mode: Literal["single", "sentinel", "cluster"] = "single"
-    primary: str = "mymaster"
-    sentinel_password: str | None = None
-    ca: Path | None = None
-    prefix: Annotated[str, Meta(pattern=r"^[\w.:-]+$")] = "gateway"
-
-
-class LiveKit(Section, frozen=True):
-    """The media server of calls; in use when ``url`` is set."""
-
-    url: str | None = None
-    public_url: str | None = None
-    api_key: str | None = None
-    api_secret: str | None = None
-
-
 class ObjectStorage(Section, frozen=True):
     """S3 or what speaks it; in use when ``bucket`` is set."""
 
@@ -137,6 +124,31 @@ class Uploads(Section, frozen=True):
     s3: ObjectStorage = ObjectStorage()
 
 
+class Redis(Section, frozen=True):
+    url: str = "redis://127.0.0.1:6379/0"
+    mode: Literal["single", "sentinel", "cluster"] = "single"
+    primary: str = "mymaster"
+    sentinel_password: str | None = None
+    ca: Path | None = None
+    prefix: Annotated[str, Meta(pattern=r"^[\w.:-]+$")] = "gateway"
+
+
+class LiveKit(Section, frozen=True):
+    """The media server of calls; in use when ``url`` is set."""
+
+    url: str | None = None
+    public_url: str | None = None
+    api_key: str | None = None
+    api_secret: str | None = None
+
+
+class NodeSettings(Section, frozen=True):
+    """Where the other nodes reach this one, when there are any."""
+
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
+    port: Port = 0
+
+
 class Log(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
@@ -153,13 +165,15 @@ class Config(Section, frozen=True):
     http: Http = Http()
     socket: Socket = Socket()
     presence: Presence = Presence()
+    recovery: Recovery = Recovery()
     limits: Limits = Limits()
     tokens: Tokens = Tokens()
     store: StoreSettings = StoreSettings()
+    uploads: Uploads = Uploads()
     bus: Literal["memory", "redis"] = "memory"
     redis: Redis = Redis()
+    node: NodeSettings = NodeSettings()
     livekit: LiveKit = LiveKit()
-    uploads: Uploads = Uploads()
     log: Log = Log()
 
     @property
@@ -358,15 +372,15 @@ def _check_together(config: Config, settings: Mapping[_Path, _Setting]) -> None:
             raise ConfigError(
                 f"{blame('public_url')}: expected the http(s) address of clients, not {config.public_url!r}"
             )
-    if not _REDIS_URL.fullmatch(config.redis.url):
-        raise ConfigError(
-            f"{blame('redis', 'url')}: expected redis://user:password@host:port/0, or rediss:// for TLS"
-        )
     if config.database_url is not None and not config.database_url.startswith(
         ("postgresql://", "postgres://")
     ):
         # Not shown: whatever it is, there is a password in it.
         raise ConfigError(f"{blame('database_url')}: expected postgresql://user:password@host/database")
+    if not _REDIS_URL.fullmatch(config.redis.url):
+        raise ConfigError(
+            f"{blame('redis', 'url')}: expected redis://user:password@host:port/0, or rediss:// for TLS"
+        )
     halves = {name: getattr(config.livekit, name) for name in ("url", "api_key", "api_secret")}
     named = [name for name, value in halves.items() if value is not None]
     if named and len(named) < len(halves):

@@ -33,8 +33,9 @@ MAY_IMPORT = {
     "api": {"chat", "delivery", "signaling", "store", "net", "wire"}
     | BASE,  # net: the socket that its events come from
     "web": {"wire"} | BASE,
+    "workers": BASE,
 }
-ANYTHING = {"app", "__main__"}
+ANYTHING = {"app", "serving", "__main__"}
 
 # All that bytes in, events out can need. ``http`` and ``urllib.parse`` are tables and text, their
 # neighbours are not.
@@ -256,7 +257,7 @@ def test_a_planted_fault_is_found(
         ("net/door.py", "encode = msgspec.json.Encoder().encode\nlog = structlog.get_logger()"),
         ("net/door.py", "class A:\n    table = {}\n\ndef f():\n    seen = []"),
         ("config.py", "import os\nx = os.environ"),
-        ("__main__.py", "from gateway.app import serve\nprint('x')"),
+        ("__main__.py", "from gateway.serving import serve\nprint('x')"),
     ],
 )
 def test_what_is_allowed_is_not_found(tmp_path: Path, path: str, source: str) -> None:

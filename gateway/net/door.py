@@ -64,6 +64,7 @@ class Door:
         self._clock = Clock()
         self._endpoint_bytes = endpoint_bytes
         self._idle: set[trio.CancelScope] = set()
+        self._retiring = False
         self._stopping = False
         self._connections = 0
         self._emptied = trio.Event()
@@ -168,7 +169,7 @@ class Door:
             response = await connection.while_connected(endpoint.handle, request)
             if response is None:
                 return False
-        keep_alive = head.keep_alive and not response.close and not self._stopping
+        keep_alive = head.keep_alive and not response.close and not self._retiring
         await connection.respond(response, head=head, keep_alive=keep_alive)
         return keep_alive
 
@@ -221,9 +222,13 @@ class Door:
         # Also when the connection is to end: a client still sending would lose the answer to a reset.
         return await connection.drop_body(head) and keep_alive
 
+    def retire(self) -> None:
+        """Let each connection end with its next answer, so that clients who keep theirs alive go elsewhere."""
+        self._retiring = True
+
     def stop(self) -> None:
         """Take no further requests: idle connections end now, busy ones after their answer."""
-        self._stopping = True
+        self._retiring = self._stopping = True
         for scope in self._idle:
             scope.cancel()
         if self._web is not None:

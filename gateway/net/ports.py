@@ -81,8 +81,8 @@ class SocketApplication(Protocol):
 
     async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
         """Let a client into ``socket.namespace``, or raise ``Refused``. May wait, and leaves nothing to undo: the client
-        may be gone by the time it returns. What it returns is called when the CONNECT answer has been queued; what that
-        emits follows the answer at once."""
+        may be gone by the time it returns. What it returns is called when the CONNECT answer has been queued, before
+        anything else runs; what that emits follows the answer at once."""
         ...
 
     def dispatch(self, socket: Socket, packet: Packet) -> Coroutine[Any, Any, None] | None:

@@ -17,13 +17,19 @@ HANDSHAKE_S = 15.0
 ACCEPTS_PER_TURN = 64
 """Connections taken before the loop yields, so that a connect storm does not stop everybody else."""
 
+FILES_S = 0.1
+"""Between two tries when there are no files left."""
+
 _OUT_OF_FILES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 
 log = structlog.get_logger(__name__)
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Bound, listening, non-blocking sockets for every address that ``host`` stands for.
+
+    Args:
+        shared: other processes listen there too, and the kernel chooses one for each connection.
 
     Raises:
         OSError: the port is in use, or the host is not this machine's.
@@ -36,6 +42,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
             sock = socket.socket(family, kind, proto)
             listeners.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             # Port 0: the same chosen port for every address.
@@ -82,24 +90,34 @@ class Listener:
     async def run(self, listener: socket.socket) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener)
-            for _ in range(ACCEPTS_PER_TURN):
-                try:
-                    sock, address = listener.accept()
-                except BlockingIOError:
-                    break
-                except OSError as error:
-                    if error.errno in _OUT_OF_FILES:
-                        log.error("cannot accept", error=error.strerror)
-                        await trio.sleep(0.1)
-                    break  # else the client has gone already
-                if self._door.load + self._opening >= self._most:
-                    sock.close()
-                    self._turned_away += 1
-                    continue
-                sock.setblocking(False)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._opening += 1
-                self._connections.start_soon(self._serve, sock, str(address[0]))
+            if not self._accept(listener, ACCEPTS_PER_TURN):
+                await trio.sleep(FILES_S)
+
+    def take_waiting(self, listener: socket.socket) -> None:
+        """Accept what waits for it: closing the socket would reset those connections."""
+        self._accept(listener, BACKLOG)
+
+    def _accept(self, listener: socket.socket, most: int) -> bool:
+        """Accept those who wait; False when there are no files left to accept with."""
+        for _ in range(most):
+            try:
+                sock, address = listener.accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    log.error("cannot accept", error=error.strerror)
+                    return False
+                break  # the client has gone already
+            if self._door.load + self._opening >= self._most:
+                sock.close()
+                self._turned_away += 1
+                continue
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._opening += 1
+            self._connections.start_soon(self._serve, sock, str(address[0]))
+        return True
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:
         stream: trio.abc.Stream | None = None

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import trio
 
-from gateway.app import Started, serve
+from gateway.serving import Started, serve
 from gateway.config import Config, Log, Socket
 from tests.net.doors import parse_answers, request, upgrade
 from tests.net.fakes import CLOSE, Peer, parse_frames
