@@ -320,6 +320,8 @@ class Node:
             nursery.start_soon(self._shared_limits.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
+            if self.config.bus != "memory":
+                await self.peers.wait_acquainted()
             task_status.started()
 
     async def say_goodbye(self, *, over_s: float) -> None:

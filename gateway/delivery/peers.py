@@ -26,6 +26,12 @@ BEATS = 5
 MOST = 1_024
 """Bound on the nodes that are kept account of; a gossip of all with all has ended long before."""
 
+ANSWER_S = 0.2
+"""How long the others may take to answer a greeting."""
+
+ACQUAINTED_S = 2.0
+"""How long, at most, a node that starts waits for what they say."""
+
 NUMBER_BYTES = 8
 
 Told: TypeAlias = Callable[[str], None]
@@ -71,6 +77,7 @@ class Peers:
         self._on_missed: list[Told] = []
         self._on_gone: list[Told] = []
         self._missed = 0
+        self._caught_up = trio.Event()
         bus.listen("alive", self._alive)
         bus.listen("goodbye", self._goodbye)
         bus.on_attached(self._greet)
@@ -105,6 +112,16 @@ class Peers:
         peer = self._peers.get(node_id)
         if peer is not None:
             peer.behind = False
+            self._caught_up.set()
+            self._caught_up = trio.Event()
+
+    async def wait_acquainted(self) -> None:
+        """Wait until what the other nodes say is known, so that no client is told less; but not for ever: who is dead does
+        not answer. For a node that has just greeted, and has let nobody in yet."""
+        with trio.move_on_after(ACQUAINTED_S):
+            await trio.sleep(ANSWER_S)
+            while any(peer.behind for peer in self._peers.values()):
+                await self._caught_up.wait()
 
     def say(self, topic: str, body: bytes) -> None:
         """Tell every other node. Never waits and never raises; whoever does not get it will know that."""

@@ -88,15 +88,22 @@ class Node:
         bus: its end of the bus that it shares with others.
     """
 
-    def __init__(self, nursery: trio.Nursery, *, bus: Bus | None = None) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        *,
+        bus: Bus | None = None,
+        grace_s: float = GRACE_S,
+        lease_s: float = LEASE_S,
+    ) -> None:
         self.wheel = Wheel()
         self.hub = Hub()
         self.contacts = Contacts()
         self.policy = Policy("tenant", 2_000)
         self.bus = bus or Exchange().node()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
-        self.peers = Peers(bus=self.bus, lease_s=LEASE_S)
-        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=GRACE_S)
+        self.peers = Peers(bus=self.bus, lease_s=lease_s)
+        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=grace_s)
         self.presence = Presence(
             hub=self.hub,
             fanout=self.fanout,
@@ -104,7 +111,7 @@ class Node:
             wheel=self.wheel,
             contacts=self.contacts,
             policy_of=self._policy_of,
-            grace_s=GRACE_S,
+            grace_s=grace_s,
         )
         for run in (self.wheel.run, self.presence.run, self.bus.run, self.peers.run, self.gossip.run):
             nursery.start_soon(run)

@@ -97,6 +97,26 @@ class TestTenant:
         await trio.sleep(BEAT)
         assert await late.snapshot("sue") == users | {"sue"}
 
+    async def test_a_node_that_starts_can_wait_until_it_knows_who_is_online(
+        self, cluster: Cluster, north: Member, south: Member
+    ) -> None:
+        north.connect("ann")
+        south.connect("bob")
+        await quiet()
+        late = await cluster.node()
+        await late.peers.wait_acquainted()
+        assert await late.snapshot("sue") == {"ann", "bob", "sue"}
+
+    async def test_it_does_not_wait_for_what_does_not_come(
+        self, cluster: Cluster, north: Member, south: Member
+    ) -> None:
+        north.connect("ann")
+        await quiet()
+        late = await cluster.node()
+        cluster.deafen(north, to=late)
+        with trio.fail_after(3):
+            await late.peers.wait_acquainted()
+
     async def test_another_tenant_learns_nothing(self, north: Member, south: Member) -> None:
         stranger = south.connect("sue", tenant_id="elsewhere")
         await quiet(stranger)
