@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
@@ -23,6 +24,7 @@ class Fanout:
         self._hub = hub
         self._shown = shown
         self._bus = bus
+        self._taps: list[_Tap] = []  # nearly always empty
         self.order = Order(self._deliver)
         bus.subscribe(self.order.take, followed=self.order.suspect)
 
@@ -57,12 +59,29 @@ class Fanout:
             tenant_id, event.user_ids, event.event, event.payload, number=event.number, epoch=event.epoch
         )
 
+    @contextmanager
+    def tap(self, tenant_id: str, user_id: str, *, limit: int) -> Iterator[list[Envelope]]:
+        """What is delivered of this tenant's log to this user within the block, in order; after one more than ``limit``
+        nothing is added."""
+        tap = _Tap(tenant_id, user_id, limit)
+        self._taps.append(tap)
+        try:
+            yield tap.taken
+        finally:
+            self._taps.remove(tap)
+
+    def prepare(self, event: Envelope | LogEvent) -> Prepared:
+        """An event as it goes to the sockets."""
+        offset = f"{event.epoch}-{event.number}" if event.number else ""
+        return prepare_event(event.event, self._shown(event.payload), offset)
+
     def _deliver(self, envelope: Envelope) -> None:
+        for tap in self._taps:
+            tap.take(envelope)
         sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids, but=envelope.but)
         if not sessions:
             return
-        offset = f"{envelope.epoch}-{envelope.number}" if envelope.number else ""
-        prepared = prepare_event(envelope.event, self._shown(envelope.payload), offset)
+        prepared = self.prepare(envelope)
         if envelope.transient:
             for session in sessions:
                 session.outbox.put_transient(prepared)
@@ -88,3 +107,24 @@ class Fanout:
     def to_session(session: Session, event: str, payload: bytes) -> None:
         """Tell one connection."""
         session.outbox.put(prepare_event(event, payload))
+
+
+class _Tap:
+    """Takes note of one user's durable events."""
+
+    __slots__ = ("limit", "taken", "tenant_id", "user_id")
+
+    def __init__(self, tenant_id: str, user_id: str, limit: int) -> None:
+        self.tenant_id = tenant_id
+        self.user_id = user_id
+        self.limit = limit
+        self.taken: list[Envelope] = []
+
+    def take(self, envelope: Envelope) -> None:
+        if (
+            envelope.number
+            and envelope.tenant_id == self.tenant_id
+            and self.user_id in envelope.user_ids
+            and len(self.taken) <= self.limit
+        ):
+            self.taken.append(envelope)

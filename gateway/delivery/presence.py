@@ -169,9 +169,13 @@ class Presence:
 
     # room presence
 
-    def enter(self, session: Session, room_id: str) -> None:
+    def enter(self, session: Session, room_id: str, *, again: bool = False) -> None:
         """The session opens a room: others who have it open learn of the user, the session gets the list of all.
-        Opening the room that is open already only answers again."""
+        Opening the room that is open already only answers again.
+
+        Args:
+            again: its client has come back and knows that it has the room open.
+        """
         first = session.room_id != room_id and self._hub.enter(session, room_id)
         leaving = self._room_leaving.get(room_id, {})
         if session.user_id in leaving:
@@ -180,7 +184,8 @@ class Presence:
         elif first and self._in_room.enter(room_id, session.user_id):
             payload = encode({"userId": session.user_id, "online": True})
             self._fanout.to_present(room_id, "presence", payload, but=session)
-        session.outbox.put(prepare_event("joined-room", encode({"roomId": room_id})))
+        if not again:
+            session.outbox.put(prepare_event("joined-room", encode({"roomId": room_id})))
         present = encode({"onlineUserIds": [*self._in_room.here(room_id)]})
         session.outbox.put(prepare_event("presence-snapshot", present))
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Timer
+
+
+class Transport(Protocol):
+    """What carries a session."""
+
+    def close(self, reason: str) -> None: ...
 
 
 class Session:
     """A connected device of one user. Lives exactly as long as its socket.
 
     Attributes:
+        sid: its socket's public id, the same again when its client comes back.
+        transport: what carries it.
         jti: id of the token it connected with (contract D6 tells devices apart by it).
         issued_at: when that token was made, in seconds since the epoch.
         revoked: the token has been taken back; the session is about to end.
@@ -26,16 +36,30 @@ class Session:
         "outbox",
         "revoked",
         "room_id",
+        "sid",
         "tenant_id",
+        "transport",
         "typing",
         "user_id",
     )
 
-    def __init__(self, *, tenant_id: str, user_id: str, jti: str, outbox: Outbox, issued_at: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        tenant_id: str,
+        user_id: str,
+        jti: str,
+        outbox: Outbox,
+        issued_at: int = 0,
+        sid: str = "",
+        transport: Transport | None = None,
+    ) -> None:
         self.tenant_id = tenant_id
         self.user_id = user_id
         self.jti = jti
         self.issued_at = issued_at
+        self.sid = sid
+        self.transport = transport
         self.revoked = False
         self.outbox = outbox
         self.room_id: str | None = None

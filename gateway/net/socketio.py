@@ -44,17 +44,21 @@ class Socket:
     """One client in one namespace, as the application sees it.
 
     Attributes:
-        sid: the public id of this socket, not that of the transport.
+        sid: the public id of this socket, not that of the transport; the application may change it before the socket is
+            admitted.
+        pid: what the client shows when it comes back, to be taken for this socket; None if the application knows no such
+            thing.
         state: the application's own record of the client.
         admitted: the CONNECT answer has been queued.
     """
 
-    __slots__ = ("_client", "admitted", "namespace", "sid", "state")
+    __slots__ = ("_client", "admitted", "namespace", "pid", "sid", "state")
 
     def __init__(self, client: SocketIO, namespace: str) -> None:
         self._client = client
         self.namespace = namespace
         self.sid = secrets.token_urlsafe(15)
+        self.pid: str | None = None
         self.state: Any = None
         self.admitted = False
 
@@ -203,7 +207,8 @@ class SocketIO:
         self._connection.accepted(namespace)
         socket.admitted = True
         self._forget_connect_timer()
-        socket.send(encode_connect({"sid": socket.sid}, namespace=namespace))
+        answer = {"sid": socket.sid} if socket.pid is None else {"sid": socket.sid, "pid": socket.pid}
+        socket.send(encode_connect(answer, namespace=namespace))
         welcome()
 
     # the mailbox's owner

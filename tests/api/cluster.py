@@ -25,6 +25,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
+from gateway.delivery.recovery import Recovery
 from gateway.delivery.timers import Wheel
 from gateway.records import Tenant
 from gateway.store.ports import Store
@@ -116,6 +117,7 @@ class Member:
             peers=self.peers,
             presence=self.presence,
             following=self.following,
+            recovery=Recovery(log=store, fanout=self.fanout, most_events=10_000),
             typing=self.typing,
             fanout=self.fanout,
             wheel=self.wheel,

@@ -5,6 +5,7 @@ Written from the contract and not from the gateway's own records: a renamed or m
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -164,15 +165,24 @@ for _shape in (*EVENTS.values(), RoomDetail, RoomPage, MessagePage, ErrorBody):
     msgspec.json.Decoder(_shape)
 
 
+# Events that a client must be able to go on from when it comes back (D12).
+DURABLE = {"new-message", "message-updated", "room-read", "room-participants-changed"}
+
+
 def check_event(event: str, arguments: list[Any]) -> dict[str, Any]:
-    """The payload of a server's event, as a published client takes it: exactly one object, with every key it casts.
+    """The payload of a server's event, as a published client takes it: exactly one object, with every key it casts. Behind
+    that of a durable event stands its offset (D12), of which published clients take no notice.
 
     Raises:
         AssertionError: a published client would misread it or throw.
     """
     assert event in EVENTS, f"no client knows the event {event!r}"
-    assert len(arguments) == 1, f"{event} must carry exactly one argument, not {arguments!r}"
-    (payload,) = arguments
+    payload, *offset = arguments
+    if event in DURABLE or (offset and event.startswith("call-")):
+        assert len(offset) == 1, f"{event} must carry its offset, not {offset!r}"
+        assert re.fullmatch(r"[0-9a-f]+-[1-9]\d*", offset[0]), f"{event}: no offset: {offset[0]!r}"
+    else:
+        assert not offset, f"{event} must carry exactly one argument, not {arguments!r}"
     assert isinstance(payload, dict), f"{event} must carry an object, not {payload!r}"
     try:
         msgspec.convert(payload, EVENTS[event])

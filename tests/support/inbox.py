@@ -70,6 +70,12 @@ class Inbox:
                 assert remaining > 0, f"no {event} with {wanted} within {within_s} s; there came: {self._all}"
                 self._changed.wait(remaining)
 
+    def story(self, *events: str) -> list[tuple[str, Any]]:
+        """Everything of these kinds so far, taken or not, in order."""
+        with self._changed:
+            assert not self._faults, self._faults
+            return [(name, payload) for name, payload in self._all if name in events]
+
     def seen(self, event: str, **fields: Any) -> list[Any]:
         """Everything of this kind so far, taken or not, in order."""
         with self._changed:

@@ -118,7 +118,7 @@ class NodeClients:
         namespace: str = "/",
         ca: str | None = None,
         reconnection: bool = False,
-    ) -> Device:
+    ) -> NodeDevice:
         number = len(self._devices) + 1
         device = self._devices[number] = NodeDevice(self, number)
         options = {

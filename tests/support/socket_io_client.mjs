@@ -28,7 +28,7 @@ function connect({ device, url, namespace, ca, options }) {
     socket.io.engine.on("upgrade", transport);
   });
   socket.io.on("ping", () => tell(device, "ping"));
-  socket.on("connect", () => tell(device, "connected"));
+  socket.on("connect", () => tell(device, "connected", { sid: socket.id, recovered: socket.recovered === true }));
   socket.on("connect_error", (error) =>
     tell(device, "refused", { message: error.message, data: error.data ?? null }));
   socket.on("disconnect", (reason) => tell(device, "disconnected", { reason }));

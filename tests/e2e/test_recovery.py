@@ -1,0 +1,211 @@
+"""Clients that come back (D12): the published client as it is, cut off, and the same socket again with what it has missed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cable import Cable
+from tests.support.contract import DURABLE
+from tests.support.devices import POLLING, WEBSOCKET, Transports
+from tests.support.node import NodeClients, NodeDevice
+from tests.support.platform import Person, Platform
+from tests.support.process import Gateway
+
+TRANSPORTS = [pytest.param(WEBSOCKET, id="websocket"), pytest.param(POLLING, id="polling")]
+
+
+@pytest.fixture
+def cable(gateway: Gateway) -> Iterator[Cable]:
+    cable = Cable(gateway.url)
+    yield cable
+    cable.close()
+
+
+class Stay:
+    """One person's device behind a cable, and another of his that is never cut off, to compare with."""
+
+    def __init__(
+        self, clients: NodeClients, cable: Cable, person: Person, transports: Transports = WEBSOCKET
+    ) -> None:
+        self.cable = cable
+        self.witness = clients.connect(person.url, auth=person.auth)
+        self.device = clients.connect(cable.url, auth=person.auth, transports=transports, reconnection=True)
+        self.sid = self.connected()["sid"]
+
+    def connected(self) -> dict[str, Any]:
+        report: dict[str, Any] = self.device.inbox.take("@connected")
+        return report
+
+    def cut(self) -> None:
+        self.cable.cut()
+        self.device.inbox.take("@disconnected")
+
+    def back(self) -> dict[str, Any]:
+        self.cable.mend()
+        return self.connected()
+
+    def require_same_story(self, person: Person, room_id: str) -> None:
+        """Let both hear of one more message, and see that they have been told the same, in the same order."""
+        last = person.send(room_id, "the last")
+        for device in (self.device, self.witness):
+            device.inbox.take("new-message", id=last.id)
+        assert story(self.device) == story(self.witness)
+
+    def close(self) -> None:
+        self.device.close()
+        self.witness.close()
+
+
+def story(device: NodeDevice) -> list[tuple[str, Any]]:
+    return device.inbox.story(*DURABLE)
+
+
+def stir(choose: random.Random, platform: Platform, people: list[Person], rooms: list[str]) -> None:
+    """Something happens that people are told of; the first of them stays in all rooms."""
+    room_id, person = choose.choice(rooms), people[0]
+    happening = choose.randrange(6)
+    if happening == 0:
+        message = person.send(room_id, "before")
+        parts = [{"type": "text", "text": "after"}]
+        assert person.rest.request(
+            "PATCH", f"/chat/rooms/{room_id}/messages/{message.id}", {"parts": parts}
+        ).is_success
+    elif happening == 1:
+        person.send(room_id, "read me")
+        person.read_up_to(room_id)
+    elif happening == 2:
+        other = choose.choice(people[1:])
+        path = f"/chat/rooms/{room_id}/participants"
+        assert platform.rest.post(path, {"userId": other.id}).is_success
+        assert platform.rest.request("DELETE", f"{path}/{other.id}").is_success
+    else:
+        person.send(room_id, "hello")
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_a_client_that_was_cut_off_is_the_same_socket_and_has_missed_nothing(
+    node_clients: NodeClients, cable: Cable, platform: Platform, transports: Transports
+) -> None:
+    people = [platform.person(name) for name in ("ann", "bob", "cid")]
+    rooms = [platform.room(people[0], name="Team").id for _ in range(4)]
+    choose = random.Random(1)
+    stay = Stay(node_clients, cable, people[0], transports)
+    stir(choose, platform, people, rooms)
+
+    for count in (100, 0, 3):
+        stay.cut()
+        while len(story(stay.witness)) < len(story(stay.device)) + count:
+            stir(choose, platform, people, rooms)
+        back = stay.back()
+
+        assert (back["recovered"], back["sid"]) == (True, stay.sid)
+        stir(choose, platform, people, rooms)
+        stay.require_same_story(people[0], rooms[0])
+    stay.close()
+
+
+def test_the_room_it_had_open_is_open_again(
+    node_clients: NodeClients, cable: Cable, platform: Platform
+) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob)
+    other = node_clients.connect(bob.url, auth=bob.auth)
+    other.emit("join-room", {"roomId": room.id, "userId": bob.id})
+    stay = Stay(node_clients, cable, ann)
+    stay.device.emit("join-room", {"roomId": room.id, "userId": ann.id})
+    stay.device.inbox.take("joined-room", roomId=room.id)
+    stay.device.inbox.take("presence-snapshot")
+    other.inbox.take("presence", userId=ann.id, online=True)
+
+    stay.cut()
+    assert stay.back()["recovered"]
+
+    snapshot = stay.device.inbox.take("presence-snapshot")
+    assert set(snapshot["onlineUserIds"]) == {ann.id, bob.id}
+    stay.device.emit("leave-room", {"roomId": room.id, "userId": ann.id})
+    stay.device.inbox.take("left-room", roomId=room.id)
+    other.inbox.take("presence", userId=ann.id, online=False)
+    assert len(other.inbox.seen("presence", userId=ann.id)) == 2, "it was seen to go and come"
+    assert len(stay.device.inbox.seen("joined-room")) == 1
+    stay.close()
+    other.close()
+
+
+def test_who_was_removed_meanwhile_is_told_so_and_nothing_after(
+    node_clients: NodeClients, cable: Cable, platform: Platform
+) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room, rest = platform.room(ann, bob, name="Team"), platform.room(ann, bob)
+    stay = Stay(node_clients, cable, bob)
+
+    stay.cut()
+    assert platform.rest.request("DELETE", f"/chat/rooms/{room.id}/participants/{bob.id}").is_success
+    ann.send(room.id, "not for bob")
+    assert stay.back()["recovered"]
+
+    stay.require_same_story(ann, rest.id)
+    assert [event for event, _ in story(stay.device)] == ["room-participants-changed", "new-message"]
+    stay.close()
+
+
+def test_who_loses_the_room_that_he_had_open_begins_anew(
+    node_clients: NodeClients, cable: Cable, platform: Platform
+) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob, name="Team")
+    stay = Stay(node_clients, cable, bob)
+    stay.device.emit("join-room", {"roomId": room.id, "userId": bob.id})
+    stay.device.inbox.take("joined-room")
+
+    stay.cut()
+    assert platform.rest.request("DELETE", f"/chat/rooms/{room.id}/participants/{bob.id}").is_success
+    back = stay.back()
+
+    assert not back["recovered"]
+    assert back["sid"] != stay.sid
+    assert story(stay.device) == []
+    stay.close()
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_it_comes_back_to_a_process_that_has_just_begun(
+    node_clients: NodeClients, tmp_path: Path, transports: Transports
+) -> None:
+    gateway = Gateway(tmp_path / "data")
+    keys = gateway.create_tenant()
+    gateway.start()
+    platform = Platform(gateway.url, keys.api_key)
+    cable = Cable(gateway.url)
+    try:
+        ann, bob = platform.person("ann"), platform.person("bob")
+        room = platform.room(ann, bob)
+        device = node_clients.connect(cable.url, auth=bob.auth, transports=transports, reconnection=True)
+        sid = device.inbox.take("@connected")["sid"]
+        device.emit("join-room", {"roomId": room.id, "userId": bob.id})
+        device.inbox.take("joined-room")
+        first = ann.send(room.id, "told")
+        device.inbox.take("new-message", id=first.id)
+
+        cable.cut()
+        missed = [ann.send(room.id, f"missed {number}") for number in range(20)]
+        gateway.kill()
+        gateway.start()
+        cable.mend()
+
+        back = device.inbox.take("@connected")
+        assert (back["recovered"], back["sid"]) == (True, sid)
+        after = ann.send(room.id, "after")
+        device.inbox.take("new-message", id=after.id)
+        told = [message["id"] for message in device.inbox.seen("new-message")]
+        assert told == [message.id for message in (first, *missed, after)]
+        assert device.inbox.take("presence-snapshot")["onlineUserIds"] == [bob.id]
+        device.close()
+    finally:
+        cable.close()
+        platform.close()
+        gateway.kill()
