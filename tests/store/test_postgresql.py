@@ -290,23 +290,25 @@ class TestCollisions:
         assert (here.results, there.results) == ({"here": "a"}, {"there": "b"})
 
 
-async def test_what_cannot_be_stored_is_the_askers_fault_alone(url: str, clock: Clock) -> None:
+async def test_a_value_that_cannot_be_stored_is_the_askers_fault_alone(bare_url: str) -> None:
+    def large(db: Cursor) -> None:
+        db.execute("INSERT INTO parents VALUES (?)", (1 << 70,))
+
+    async with on_a_server(bare_url) as bench:
+        outcomes = Outcomes(bench)
+        await outcomes.all({"a": note("a"), "large": large, "b": note("b")})
+
+        assert isinstance(outcomes.results["large"], InvalidRequest)
+        assert sorted(bench.notes) == ["a", "b"]
+
+
+async def test_text_may_have_a_nul_in_it(url: str, clock: Clock) -> None:
     async with open_nodes(url, clock, 1) as (home,):
-        room = await home.room("ann")
-        refused: list[str] = []
+        room = await home.room("ann", "b\0b")
+        await home.say(room.id, "ann", "x\0y")
 
-        async def say(text: str) -> None:
-            try:
-                await home.say(room.id, "ann", text)
-            except InvalidRequest:
-                refused.append(text)
-
-        async with trio.open_nursery() as nursery:
-            for text in ("a", "nul \0", "b"):
-                nursery.start_soon(say, text)
-
-        assert refused == ["nul \0"]
-        assert sorted(map(str, await home.texts(room.id, "ann"))) == ["a", "b"]
+        assert await home.texts(room.id, "b\0b") == ["x\ufffdy"]
+        assert await home.store.room(home.tenant_id, "no\0room", viewer_id=None) is None
 
 
 async def test_a_server_that_is_restarted_under_load_loses_and_doubles_nothing(

@@ -78,6 +78,11 @@ def _numbered(sql: str) -> str:
     return _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", sql)
 
 
+def _storable(values: Sequence[Any]) -> list[Any]:
+    """``values`` with text as PostgreSQL can hold it: everything but NUL, for which there is a character."""
+    return [one.replace("\0", "\ufffd") if isinstance(one, str) else one for one in values]
+
+
 class Session:
     """One connection; a ``gateway.store.connection.Cursor``.
 
@@ -113,7 +118,7 @@ class Session:
         """Run one statement.
 
         Raises:
-            InvalidRequest: a value that PostgreSQL cannot hold: text with a NUL, a number beyond 64 bits.
+            InvalidRequest: a value that PostgreSQL cannot hold, as a number beyond 64 bits.
             Unavailable: the time is over.
         """
         if monotonic() > self._until:
@@ -121,15 +126,15 @@ class Session:
         try:
             self._cursor.execute(_numbered(sql), values)
         except psycopg.DataError as error:
-            raise InvalidRequest("The request contains a value that cannot be stored.") from error
+            storable = _storable(values)
+            if storable == [*values] or self.is_spoilt:
+                raise InvalidRequest("The request contains a value that cannot be stored.") from error
+            self._cursor.execute(_numbered(sql), storable)
         self._count()
         return self
 
     def executemany(self, sql: str, values: Iterable[Sequence[Any]], /) -> Session:
-        try:
-            self._cursor.executemany(_numbered(sql), values)
-        except psycopg.DataError as error:
-            raise InvalidRequest("The request contains a value that cannot be stored.") from error
+        self._cursor.executemany(_numbered(sql), [_storable(one) for one in values])
         self._count()
         return self
 
