@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import trio
@@ -48,8 +48,8 @@ class FolderBlobs:
                 left -= len(chunk)
                 yield chunk
 
-        async with file:
-            yield chunks()
+        async with file, aclosing(chunks()) as opened:
+            yield opened
 
     async def erase(self, key: str) -> None:
         try:

@@ -7,7 +7,7 @@ within ``TIMEOUT`` is tried again a few times and then given up.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -57,7 +57,8 @@ class ObjectBlobs:
                 if position < end:
                     chunk = await self._range(key, position, min(position + RANGE_BYTES, end))
 
-        yield chunks()
+        async with aclosing(chunks()) as opened:
+            yield opened
 
     async def erase(self, key: str) -> None:
         import obstore

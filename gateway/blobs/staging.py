@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -77,7 +77,8 @@ class Staging:
 
 
 def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
+    with suppress(OSError):  # what cannot be removed now is tidied up later
+        path.unlink(missing_ok=True)
 
 
 def _remove_old(folder: Path, before: float) -> None:

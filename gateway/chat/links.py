@@ -146,7 +146,8 @@ def uploaded(part: dict[str, msgspec.Raw]) -> str | None:
     """The upload that a part shows; None for what is no file, or a file that is hosted elsewhere."""
     if "uploadId" not in part or _TEXT.decode(part["type"]) != "file":
         return None
-    return _TEXT_OR_NULL.decode(part["uploadId"])
+    upload_id: str | None = _TEXT_OR_NULL.decode(part["uploadId"])
+    return upload_id
 
 
 def _checked(origin: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, Protocol
+from urllib.parse import quote
 
 from quart import Response, request
 from quart.wrappers.response import ResponseBody
@@ -82,8 +83,7 @@ class FileBody(ResponseBody):
 def mount_files(site: QuartTrio, files: Files) -> None:
     """Let ``site`` serve files. What is sent to them does not come here: see ``receiving``."""
 
-    # HEAD comes here as well.
-    @site.get("/files/<upload_id>")
+    @site.route("/files/<upload_id>", methods=["GET", "HEAD"], provide_automatic_options=False)
     async def file(upload_id: str) -> Response:
         found = await files.open(
             upload_id,
@@ -102,14 +102,16 @@ def mount_files(site: QuartTrio, files: Files) -> None:
         if upload.media_type.startswith("application/pdf"):
             del headers["Content-Security-Policy"]  # the browsers' own viewers do not open in a sandbox
         disposition = "inline" if found.is_inline else "attachment"
-        headers.set("Content-Disposition", disposition, filename=upload.filename)
+        headers["Content-Disposition"] = f"{disposition}; filename*=UTF-8''{quote(upload.filename, safe='')}"
         response.content_length = upload.size_bytes
         response.set_etag(upload.id)  # its bytes never change
         response.timeout = None  # a large file takes as long as it takes; each write has its deadline
-        # One range, as players ask for. Of several at once (RFC 9110 14.2 lets us) we send the whole.
-        several = "," in request.headers.get("Range", "")
+        # One range of bytes, as players ask for. Of several, or of something else, we send the whole (RFC 9110
+        # 14.2).
+        asked = request.range
+        one = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
         await response.make_conditional(
-            request, accept_ranges=not several, complete_length=None if several else upload.size_bytes
+            request, accept_ranges=True, complete_length=upload.size_bytes if one else None
         )
         if request.method == "HEAD":
             length = response.content_length

@@ -7,7 +7,8 @@ that is faster than the disk waits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any, Final
 from urllib.parse import parse_qs
 
@@ -67,13 +68,14 @@ class Receiving:
         response = Response(200, b"{}", headers=_HEADERS)
         try:
             with trio.fail_after(self._put_s):
-                await self._files.receive(
-                    scope["path"].removeprefix(PREFIX),
-                    body.chunks(),
-                    expires=query.get("expires", [""])[-1],
-                    signature=query.get("signature", [""])[-1],
-                    length=_length(scope),
-                )
+                async with aclosing(body.chunks()) as chunks:
+                    await self._files.receive(
+                        scope["path"].removeprefix(PREFIX),
+                        chunks,
+                        expires=query.get("expires", [""])[-1],
+                        signature=query.get("signature", [""])[-1],
+                        length=_length(scope),
+                    )
         except _Gone:
             return
         except GatewayError as error:
@@ -81,8 +83,7 @@ class Receiving:
             if not await body.drained():
                 return
         except trio.TooSlowError:
-            error = GatewayError("The file took too long to arrive.", code="timeout")
-            response = self._failure(error)
+            response = self._failure(GatewayError("The file took too long to arrive.", code="timeout"))
             response.status = 408
         except Exception:
             # The one boundary of what Quart does not see; see ``Site``.
@@ -99,7 +100,7 @@ class _Body:
         self._silent_s = silent_s
         self.ended = False
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The pieces, as they come.
 
         Raises:
@@ -119,10 +120,11 @@ class _Body:
         dropped = 0
         with trio.move_on_after(DRAIN_S):
             try:
-                async for chunk in self.chunks():
-                    dropped += len(chunk)
-                    if dropped > DRAIN_BYTES:
-                        break
+                async with aclosing(self.chunks()) as chunks:
+                    async for chunk in chunks:
+                        dropped += len(chunk)
+                        if dropped > DRAIN_BYTES:
+                            break
             except (_Gone, trio.TooSlowError):
                 return False
         return True

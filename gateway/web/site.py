@@ -15,7 +15,7 @@ import msgspec
 import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException, NotFound, RequestedRangeNotSatisfiable
 
 from gateway.errors import GatewayError
 from gateway.web.exchange import LINGER_S, Exchange
@@ -139,7 +139,10 @@ def create_web(
     async def refuse(error: HTTPException) -> Response:
         if error.response is not None:  # a redirect, complete as it is
             return error.response  # type: ignore[return-value]
-        return _error(HTTPStatus(error.code or 500), pages, allow=getattr(error, "valid_methods", None))
+        response = _error(HTTPStatus(error.code or 500), pages, allow=getattr(error, "valid_methods", None))
+        if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+            response.headers["Content-Range"] = f"bytes */{error.length}"
+        return response
 
     @site.errorhandler(GatewayError)
     async def decline(error: GatewayError) -> Response:

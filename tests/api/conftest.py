@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -208,18 +208,19 @@ class Gateway:
     async def put(self, url: str, *chunks: bytes, length: int | None = None) -> None:
         """Send the bytes of a file, as the web does with a PUT."""
 
-        async def sent() -> AsyncIterator[bytes]:
+        async def sent() -> AsyncGenerator[bytes, None]:
             for chunk in chunks:
                 yield chunk
 
         path, query = urlsplit(url).path, parse_qs(urlsplit(url).query)
-        await self.uploads.receive(
-            path.removeprefix("/files/"),
-            sent(),
-            expires=query["expires"][0],
-            signature=query["signature"][0],
-            length=length,
-        )
+        async with aclosing(sent()) as pieces:
+            await self.uploads.receive(
+                path.removeprefix("/files/"),
+                pieces,
+                expires=query["expires"][0],
+                signature=query["signature"][0],
+                length=length,
+            )
 
     async def tenant(self) -> Tenant:
         tenant = await self.store.tenant(self.tenant_id)
