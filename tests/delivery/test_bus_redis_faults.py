@@ -52,7 +52,7 @@ class Ear:
         from valkey import Valkey
 
         self._client: Any = Valkey(port=server.port)
-        self._heard = self._client.pubsub()
+        self._heard = self._client.pubsub()  # type: ignore[no-untyped-call]
         self._heard.subscribe(channel)
         assert self._heard.get_message(timeout=PATIENCE_S)["type"] == "subscribe"
 
