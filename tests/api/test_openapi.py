@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from jsonschema_rs import validator_for
 
 from gateway.api.answers import Problem
 from gateway.api.examples import EXAMPLES
@@ -85,6 +86,24 @@ def test_every_body_has_an_example_that_its_type_accepts(name: str) -> None:
     decoded: Any = msgspec.json.decode(msgspec.json.encode(example), type=TYPES[name])
     known = set(msgspec.json.decode(msgspec.json.encode(decoded)))
     assert known >= example.keys()
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_every_example_is_one_of_its_schema(name: str) -> None:
+    # Both halves of the document are read by people; only this holds them together where the code takes raw JSON.
+    schema = {"$ref": f"#/components/schemas/{name}", "components": DOCUMENT["components"]}
+    faults = [error.message for error in validator_for(schema).iter_errors(EXAMPLES[name])]
+    assert faults == []
+
+
+@pytest.mark.parametrize("row", ROUTES, ids=lambda row: f"{row.method} {row.path}")
+def test_every_body_that_is_read_or_answered_has_a_schema_with_an_example(row: Any) -> None:
+    operation = DOCUMENT["paths"][row.path][row.method.lower()]
+    bodies = [*operation["responses"].values(), *filter(None, [operation.get("requestBody")])]
+    for body in bodies:
+        for content in body["content"].values():
+            (reference,) = references(content["schema"])
+            assert DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]["examples"]
 
 
 def test_parts_are_described_although_the_code_carries_them_raw() -> None:
