@@ -37,8 +37,8 @@ class Index:
         return SearchPage([], [], None)
 
 
-def service(store: Any, **limits: Rate) -> Search:
-    return Search(store=cast(Store, store), limiter=Limiter(Limits(**limits)))
+def service(store: Any, limits: Limits | None = None) -> Search:
+    return Search(store=cast(Store, store), limiter=Limiter(limits or Limits()))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ async def test_the_index_is_worked_off_at_once_looked_at_often_and_left_alone_af
 
 
 async def test_a_user_searches_so_often_and_the_backend_as_often_as_it_likes() -> None:
-    search = service(Index(), search=Rate(per_s=1, burst=2))
+    search = service(Index(), Limits(search=Rate(per_s=1, burst=2)))
     query = SearchQuery(tenant_id="t", viewer_id="ann", text="x")
     for _ in range(5):
         await search.find(query, by_server=True)
