@@ -206,7 +206,7 @@ class Node:
             devices=Devices(store=store),
             apps=Apps(store=store),
             tenants=self._tenants,
-            rooms=Rooms(store=store, rosters=self._rosters, limits=config.limits),
+            rooms=Rooms(store=store, rosters=self._rosters, sockets=self._sockets, limits=config.limits),
             participants=Participants(
                 store=store,
                 rosters=self._rosters,

@@ -7,7 +7,7 @@ the worker pool, in the client's order.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine, Iterable
 from typing import Any, TypeAlias
 
 import msgspec
@@ -233,6 +233,10 @@ class ChatSockets:
         for session in self._hub.sessions_of(tenant_id, (user_id,)):
             self._typists.stop(session, room_id)
         self._presence.expel(tenant_id, user_id, room_id)
+
+    def met(self, tenant_id: str, newcomers: Collection[str], everybody: Collection[str]) -> None:
+        """They share a room now: where only contacts see each other, they do from now on."""
+        self._presence.met(tenant_id, newcomers, everybody)
 
     def _doubt(self, node_id: str) -> None:
         """Something a node said was lost; it may have been that somebody is no longer in a room."""

@@ -187,5 +187,8 @@ class Participants:
                 self._calls.left(room_id)
             for event in change.events:
                 self._fanout.tell(tenant_id, event)
+            if membership.action == "joined":
+                everybody = [participant.user_id for participant in change.room.participants]
+                self._sockets.met(tenant_id, [membership.target_user_id], everybody)
 
         return announce

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from gateway.records import LogEvent
@@ -31,5 +32,11 @@ class Sockets(Protocol):
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         """This user is no longer in this room: whichever of his connections has it open leaves it, and stops
         typing in it. Never waits and never raises for a connection.
+        """
+        ...
+
+    def met(self, tenant_id: str, newcomers: Collection[str], everybody: Collection[str]) -> None:
+        """These users share a room now, with the newcomers among them: each may have to learn who of the others is
+        online. Never waits and never raises for a connection.
         """
         ...

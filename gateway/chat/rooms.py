@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from gateway.chat.ports import Sockets
 from gateway.config import Limits
 from gateway.delivery.peers import Peers
 from gateway.errors import InvalidRequest, no_such_room
@@ -82,8 +83,9 @@ class Rosters:
 class Rooms:
     """What REST offers on rooms."""
 
-    def __init__(self, *, store: Store, rosters: Rosters, limits: Limits) -> None:
+    def __init__(self, *, store: Store, rosters: Rosters, sockets: Sockets, limits: Limits) -> None:
         self._store = store
+        self._sockets = sockets
         self._rosters = rosters
         self._limits = limits
 
@@ -137,7 +139,13 @@ class Rooms:
         draft = msgspec.structs.replace(
             draft, participants=participants, max_participants=self._limits.room_participants
         )
-        return await self._store.create_room(draft, once=once)
+
+        def then(made: CreatedRoom) -> None:
+            if made.created:
+                everybody = [participant.user_id for participant in made.room.participants]
+                self._sockets.met(draft.tenant_id, everybody, everybody)
+
+        return await self._store.create_room(draft, then=then, once=once)
 
     async def change(
         self,

@@ -10,7 +10,7 @@ nothing, and neither does the end of a node whose users come back elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Literal, Protocol
 
 import msgspec
@@ -29,6 +29,13 @@ from gateway.wire.prepared import Prepared, join, prepare_event
 BEAT_S = 0.02
 """How long tenant deltas gather: far below what a person notices, long enough that a connect storm of n users costs each
 viewer some writes rather than n."""
+
+MEETING = 100
+"""Participants of a room, at most, who learn at once who of them is online when only contacts do. That each is told of each
+is quadratic; in larger rooms they learn it as changes come, and from their next snapshot."""
+
+MEETINGS = 1_000
+"""Bound on the meetings that wait for a beat; those above it are for the next snapshot, too."""
 
 encode = msgspec.json.encode
 
@@ -83,6 +90,7 @@ class Presence:
         self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session here has gone
         self._room_leaving: dict[str, dict[str, Timer]] = {}  # room -> user, likewise
         self._changed: dict[str, dict[str, bool]] = {}  # tenant -> user -> online, since the last beat
+        self._met: list[tuple[str, frozenset[str], tuple[str, ...]]] = []  # since the last beat
         self._beat = trio.Event()
 
     # tenant presence
@@ -117,6 +125,12 @@ class Presence:
         self._changed.setdefault(tenant_id, {})[user_id] = online
         self._beat.set()
 
+    def met(self, tenant_id: str, newcomers: Collection[str], everybody: Collection[str]) -> None:
+        """These users share a room now, with the newcomers among them: where only contacts see each other, they do."""
+        if len(everybody) <= MEETING and len(self._met) < MEETINGS:
+            self._met.append((tenant_id, frozenset(newcomers), tuple(everybody)))
+            self._beat.set()
+
     async def snapshot(self, tenant_id: str, user_id: str) -> bytes:
         """The payload of ``tenant-presence-snapshot`` for this viewer, who is always in it (contract 4.4)."""
         policy = await self._policy_of(tenant_id)
@@ -138,12 +152,30 @@ class Presence:
             self._beat = trio.Event()
             changed, self._changed = self._changed, {}
             for tenant_id, users in changed.items():
-                try:
-                    await self._tell(tenant_id, users)
-                except Exception:
-                    # The one boundary of presence: a store that is away for a moment must not end it. The deltas are
-                    # lost; viewers are right again with their next snapshot.
-                    log.exception("presence not told", tenant_id=tenant_id)
+                await self._carefully(tenant_id, self._tell(tenant_id, users))
+            met, self._met = self._met, []
+            for tenant_id, newcomers, everybody in met:
+                await self._carefully(tenant_id, self._introduce(tenant_id, newcomers, everybody))
+
+    @staticmethod
+    async def _carefully(tenant_id: str, telling: Awaitable[None]) -> None:
+        try:
+            await telling
+        except Exception:
+            # The one boundary of presence: a store that is away for a moment must not end it. The deltas are lost; viewers
+            # are right again with their next snapshot.
+            log.exception("presence not told", tenant_id=tenant_id)
+
+    async def _introduce(self, tenant_id: str, newcomers: frozenset[str], everybody: tuple[str, ...]) -> None:
+        policy = await self._policy_of(tenant_id)
+        if self._is_tenant_wide(tenant_id, policy) or len(everybody) > policy.tenant_limit:
+            return
+        online = self._online.here(tenant_id)
+        for user_id in everybody:
+            if user_id in online:
+                told = everybody if user_id in newcomers else [*newcomers]
+                payload = encode({"userId": user_id, "online": True})
+                self._fanout.to_users(tenant_id, told, "tenant-presence", payload, but=user_id)
 
     async def _tell(self, tenant_id: str, users: dict[str, bool]) -> None:
         policy = await self._policy_of(tenant_id)

@@ -75,15 +75,20 @@ class Recorder:
 
     Attributes:
         expelled: (user id, room id), and how much had been told by then.
+        introduced: (newcomers, everybody) of those who met in a room.
     """
 
     def __init__(self) -> None:
         self.told: list[Told] = []
         self.expelled: list[tuple[str, str, int]] = []
+        self.introduced: list[tuple[list[str], list[str]]] = []
         self.other_devices = OtherDevices()
 
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         self.expelled.append((user_id, room_id, len(self.told)))
+
+    def met(self, tenant_id: str, newcomers: Collection[str], everybody: Collection[str]) -> None:
+        self.introduced.append((sorted(newcomers), sorted(everybody)))
 
     def tell(self, tenant_id: str, event: LogEvent) -> None:
         self.told.append(Told(tenant_id, event.user_ids, event.event, event.payload))
@@ -277,7 +282,7 @@ async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
             devices=Devices(store=store),
             apps=Apps(store=store),
             tenants=Tenants(store=store, presence=Presence(), changed=authenticator.forget_tenant),
-            rooms=Rooms(store=store, rosters=rosters, limits=limits),
+            rooms=Rooms(store=store, rosters=rosters, sockets=fanout, limits=limits),
             participants=Participants(
                 store=store,
                 rosters=rosters,

@@ -229,3 +229,18 @@ class TestChange:
         assert before is not None
         assert after is not None
         assert (before.is_frozen, after.is_frozen) == (False, True)
+
+
+async def test_those_who_meet_in_a_new_room_are_introduced_once(gateway: Gateway) -> None:
+    fields = {"participants": [{"id": "ann"}, {"id": "bob"}], "externalId": "x"}
+    for _ in range(2):
+        await gateway.server.post("/chat/rooms", fields)
+    assert gateway.fanout.introduced == [(["ann", "bob"], ["ann", "bob"])]
+
+
+async def test_one_who_joins_is_introduced_to_those_who_are_there(gateway: Gateway) -> None:
+    room_id = await gateway.room("ann", "bob")
+    gateway.fanout.introduced.clear()
+    await gateway.server.post(f"/chat/rooms/{room_id}/participants", {"userId": "cyn"})
+    await gateway.server.delete(f"/chat/rooms/{room_id}/participants/bob")
+    assert gateway.fanout.introduced == [(["cyn"], ["ann", "bob", "cyn"])]

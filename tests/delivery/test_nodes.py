@@ -10,10 +10,10 @@ import trio
 
 from gateway.delivery.gossip import PART
 from gateway.delivery.peers import BEATS
-from gateway.delivery.presence import BEAT_S
+from gateway.delivery.presence import BEAT_S, Policy
 from gateway.delivery.session import Session
 from tests.delivery.cluster import Cluster, Member, View, open_cluster
-from tests.delivery.conftest import GRACE_S, LEASE_S, told
+from tests.delivery.conftest import GRACE_S, LEASE_S, TENANT, told
 from tests.delivery.test_presence import offline, online, present
 
 BEAT = BEAT_S * 4  # gathered here, told there
@@ -123,6 +123,16 @@ class TestTenant:
         north.connect("ann")
         await trio.sleep(BEAT)
         assert told(stranger) == []
+
+    async def test_those_who_meet_learn_of_each_other_on_all_nodes(
+        self, north: Member, south: Member
+    ) -> None:
+        north.policy = south.policy = Policy("contacts", 2_000)
+        ann, bob = north.connect("ann"), south.connect("bob")
+        await quiet(ann, bob)
+        north.presence.met(TENANT, ["ann", "bob"], ["ann", "bob"])
+        await trio.sleep(BEAT)
+        assert (told(ann), told(bob)) == ([online("bob")], [online("ann")])
 
     async def test_a_storm_of_users_is_a_handful_of_signals(
         self, cluster: Cluster, north: Member, south: Member

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from gateway.delivery.presence import BEAT_S, Policy
+from gateway.delivery.presence import BEAT_S, MEETING, Policy
 from gateway.delivery.session import Session
 from tests.delivery.conftest import GRACE_S, TENANT, Node, told
 
@@ -182,6 +182,41 @@ class TestContacts:
         node.disconnect(dan)
         await trio.sleep(GRACE_S + BEAT)  # three again
         assert await node.snapshot("bob") == {"ann", "bob", "cyn"}
+
+    async def test_those_who_meet_in_a_room_learn_of_each_other_at_once(self, node: Node) -> None:
+        node.policy = Policy("contacts", 2_000)
+        ann, bob, out = node.connect("ann"), node.connect("bob"), node.connect("out")
+        await quiet(ann, bob, out)
+        node.presence.met(TENANT, ["ann", "bob"], ["ann", "bob", "absent"])
+        await trio.sleep(BEAT)
+        assert (told(ann), told(bob), told(out)) == ([online("bob")], [online("ann")], [])
+
+    async def test_a_newcomer_learns_of_all_and_those_who_were_there_of_him_alone(self, node: Node) -> None:
+        node.policy = Policy("contacts", 2_000)
+        ann, bob, cyn = node.connect("ann"), node.connect("bob"), node.connect("cyn")
+        await quiet(ann, bob, cyn)
+        node.presence.met(TENANT, ["cyn"], ["ann", "bob", "cyn"])
+        await trio.sleep(BEAT)
+        assert (told(ann), told(bob)) == ([online("cyn")], [online("cyn")])
+        assert told(cyn) == [online("ann"), online("bob")]
+
+    async def test_where_everybody_sees_everybody_meeting_says_nothing(self, node: Node) -> None:
+        ann, bob = node.connect("ann"), node.connect("bob")
+        await quiet(ann, bob)
+        node.presence.met(TENANT, ["ann", "bob"], ["ann", "bob"])
+        await trio.sleep(BEAT)
+        assert (told(ann), told(bob)) == ([], [])
+
+    async def test_in_a_large_room_they_learn_of_each_other_by_and_by(self, node: Node) -> None:
+        node.policy = Policy("contacts", 2_000)
+        ann = node.connect("ann")
+        others = [f"user{number}" for number in range(MEETING)]
+        for user in others:
+            node.connect(user)
+        await quiet(ann)
+        node.presence.met(TENANT, ["ann"], ["ann", *others])
+        await trio.sleep(BEAT)
+        assert told(ann) == []
 
     async def test_a_store_that_fails_once_does_not_end_presence(self, node: Node) -> None:
         node.policy = Policy("contacts", 2_000)
