@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 from gateway.errors import InvalidRequest, NotFound
 from gateway.records import SearchPage
 from gateway.store.ports import RoomChange, SearchQuery
-from tests.store.conftest import Home
+from tests.store.conftest import Clock, Home, OpenStore
 
 
 async def search(home: Home, viewer_id: str, text: str, **query: object) -> SearchPage:
@@ -274,3 +275,21 @@ async def test_what_is_found_is_what_reading_everything_would_find(home: Home, s
                 ]
             case _:
                 kept[(await home.say(room.id, "ann", " ".join(words))).id] = words
+
+
+async def test_what_was_sent_before_a_restart_is_found_after_it(
+    open_any: OpenStore, tmp_path: Path, clock: Clock
+) -> None:
+    folder = tmp_path / "again"
+    folder.mkdir()
+    async with open_any(folder, clock) as store:
+        home = Home(store, clock, (await store.create_tenant("Home")).id)
+        room = await home.room("ann")
+        await home.say(room.id, "ann", "indexed words")
+        assert await said(home, "ann", "words") == ["indexed words"]
+        await home.say(room.id, "ann", "waiting words")
+    async with open_any(folder, clock) as store:
+        assert await said(Home(store, clock, home.tenant_id), "ann", "words") == [
+            "waiting words",
+            "indexed words",
+        ]
