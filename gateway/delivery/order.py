@@ -84,8 +84,7 @@ class Order:
             return
         if events and events[0].number > position + 1:
             # Older than the log is kept: whoever was here for so long without them is not helped any more.
-            self._counts["swept"] += events[0].number - position - 1
-            self._positions[tenant_id] = events[0].number - 1
+            self._pass_over(tenant_id, position, events[0].number - 1)
         for event in events:
             self.take(
                 Envelope(
@@ -97,6 +96,13 @@ class Order:
                     epoch=event.epoch,
                 )
             )
+
+    def _pass_over(self, tenant_id: str, position: int, to: int) -> None:
+        self._counts["swept"] += to - position
+        self._positions[tenant_id] = to
+        waiting = self._waiting.get(tenant_id, {})
+        for number in [early for early in waiting if early <= to]:
+            self._waiting_bytes -= len(waiting.pop(number).payload)
 
     def _not_next(self, envelope: Envelope, position: int) -> None:
         if envelope.number <= position:
@@ -117,9 +123,6 @@ class Order:
         if waiting is None:
             return
         number = self._positions[tenant_id]
-        # What was read from the log while it waited here.
-        for passed in [early for early in waiting if early <= number]:
-            self._waiting_bytes -= len(waiting.pop(passed).payload)
         while envelope := waiting.pop(number + 1, None):
             self._waiting_bytes -= len(envelope.payload)
             number += 1

@@ -73,7 +73,7 @@ def test_another_installations_message_is_not_taken() -> None:
 
 def test_a_message_that_was_copied_to_another_channel_is_not_taken() -> None:
     with pytest.raises(Unsealed, match="forged"):
-        unseal(SECRET, b"gateway:tenant:other", sealed(["x"]))
+        unseal(SECRET, b"gateway:tenant:evil", sealed(["x"]))
 
 
 def test_a_later_versions_message_is_not_taken_for_a_forgery() -> None:

@@ -237,6 +237,20 @@ async def test_a_tenant_is_left_when_nobody_of_it_has_been_here_for_a_while(node
     assert texts(again) == ["1"]
 
 
+async def test_the_bus_is_told_which_tenants_to_bring(
+    nodes: tuple[Node, Node], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _ = nodes
+    told_bus: list[tuple[str, str]] = []
+    monkeypatch.setattr(one.bus, "follow", lambda tenant_id: told_bus.append(("follow", tenant_id)))
+    monkeypatch.setattr(one.bus, "unfollow", lambda tenant_id: told_bus.append(("unfollow", tenant_id)))
+    devices = [await one.connect("ann"), await one.connect("bob")]
+    for device in devices:
+        one.hub.remove(device)
+    await trio.sleep(IDLE_S + 3 * CHECK_S)
+    assert told_bus == [("follow", TENANT), ("unfollow", TENANT)]
+
+
 async def test_an_event_for_nobody_here_leaves_no_gap(nodes: tuple[Node, Node], store: Store) -> None:
     one, two = nodes
     there = await two.connect("ann")

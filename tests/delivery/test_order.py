@@ -107,9 +107,11 @@ def test_the_log_fills_a_gap_and_lets_go_what_waited_once() -> None:
 
 def test_what_the_log_no_longer_has_is_passed_over() -> None:
     watched = Watched()
+    for number in (3, 7):
+        watched.order.take(event(number))
     watched.order.heal(TENANT, logged(5, 6))
-    assert watched.numbers == [5, 6]
-    assert watched.order.statistics()["swept"] == 4
+    assert watched.numbers == [5, 6, 7]
+    assert (watched.order.statistics()["swept"], watched.order.statistics()["waiting"]) == (4, 0)
 
 
 def test_what_is_read_from_the_log_late_does_no_harm() -> None:
