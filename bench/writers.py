@@ -1,6 +1,7 @@
 """The process that ``bench.commit`` measures: writers on a store of their own, each storing one message after the other.
 
-Usage: ``python -m bench.writers gateway|commit-per-write DATABASE WRITERS SECONDS``. Prints one JSON object.
+Usage: ``python -m bench.writers gateway|commit-per-write|postgresql DATABASE WRITERS SECONDS``. The database is the path
+of a file, or the URL of PostgreSQL. Prints one JSON object.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ PARTS = b'[{"type":"text","text":"%s"}]' % TEXT.encode()
 
 
 @asynccontextmanager
-async def _filled(path: Path, writers: int) -> AsyncIterator[tuple[SqlStore, str, list[str]]]:
+async def _filled(path: Path | str, writers: int) -> AsyncIterator[tuple[SqlStore, str, list[str]]]:
     """A store with one tenant and a room of two for each writer: the store, the tenant, the rooms."""
     async with open_store(path, settings=StoreSettings()) as store:
         tenant_id = (await store.create_tenant("bench")).id
@@ -51,7 +52,7 @@ def _draft(tenant_id: str, room_id: str, writer: int, number: int) -> MessageDra
     )
 
 
-async def group_commit(path: Path, writers: int, seconds: float) -> Figures:
+async def group_commit(path: Path | str, writers: int, seconds: float) -> Figures:
     """All writers at once, through the store."""
     async with _filled(path, writers) as (store, tenant_id, rooms):
         latencies: list[float] = []
@@ -104,9 +105,13 @@ def _figures(latencies: list[float], commits: float, cpu_s: float, wall_s: float
 
 
 def main() -> None:
-    kind, path, writers, seconds = sys.argv[1:]
-    run = group_commit if kind == "gateway" else commit_per_write
-    print(json.dumps(trio.run(run, Path(path), int(writers), float(seconds))))
+    kind, database, writers, seconds = sys.argv[1:]
+    if kind == "commit-per-write":
+        figures = trio.run(commit_per_write, Path(database), int(writers), float(seconds))
+    else:
+        where = database if kind == "postgresql" else Path(database)
+        figures = trio.run(group_commit, where, int(writers), float(seconds))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -51,10 +51,11 @@ def test_each_bench_measures_the_gateway_and_says_so_in_one_line(bench: str) -> 
     assert line.startswith(f"{bench}, ")
 
 
-def test_a_commit_per_write_is_measured_beside_the_store() -> None:
+def test_a_commit_per_write_and_postgresql_are_measured_beside_the_store() -> None:
     report, line = report_of(run_bench("commit", "--quick").stdout)
 
     assert report["gateway_times_better"]["5 writers"]["commit-per-write"]["writes_per_s"] > 0
+    assert report["gateway_times_better"]["5 writers"]["postgresql"]["writes_per_s"] > 0
     assert "x commit-per-write" in line
 
 

