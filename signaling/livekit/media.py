@@ -58,7 +58,11 @@ class LiveKit:
         Returns: who takes LiveKit's webhooks.
         """
         self._reconciler = Reconciler(
-            calls=calls, rooms=self._rooms, attendance=self._attendance, errands=self._errands
+            calls=calls,
+            rooms=self._rooms,
+            attendance=self._attendance,
+            errands=self._errands,
+            clock=self._clock,
         )
         return Hooks(self._settings, look_soon=self._reconciler.look_soon)
 
@@ -99,7 +103,7 @@ class LiveKit:
         await self._rooms.remove(name, user_id, now_s=int(self._clock()))
 
     def access(self, name: str, user_id: str, *, username: str | None, video: bool) -> MediaAccess:
-        self._attendance.expect(name, user_id)
+        self._attendance.expect(name, user_id, now=trio.current_time())
         return self._tokens.join(name, user_id, username=username, video=video)
 
     def statistics(self) -> dict[str, int]:

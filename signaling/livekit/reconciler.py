@@ -18,6 +18,7 @@ without. A ringing call is never changed: its room is empty until somebody answe
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -34,6 +35,7 @@ ROUND_S: Final = 3.0
 ROOMS_PER_S: Final = 150
 """With more live calls than this bound lets into a round, rounds take longer: looking must not become the load."""
 
+TICK_S: Final = 0.5
 SWEEP_S: Final = 15.0
 ROOM_PREFIX: Final = "fc_"
 """Of all media rooms that gateways make (contract 5.6). Others may share the LiveKit."""
@@ -43,13 +45,23 @@ class Reconciler:
     """
     Args:
         calls: what is so, and who decides what to do about it.
+        clock: seconds since the epoch, as calls are dated.
     """
 
-    def __init__(self, *, calls: MediaEvents, rooms: Rooms, attendance: Attendance, errands: Errands) -> None:
+    def __init__(
+        self,
+        *,
+        calls: MediaEvents,
+        rooms: Rooms,
+        attendance: Attendance,
+        errands: Errands,
+        clock: Callable[[], float],
+    ) -> None:
         self._calls = calls
         self._rooms = rooms
         self._attendance = attendance
         self._errands = errands
+        self._clock = clock
         self._live = 0
         self._next_sweep = -inf
 
@@ -62,7 +74,11 @@ class Reconciler:
         while True:
             await self._errands.attempt(self._round)
             pause = max(ROUND_S, self._live / ROOMS_PER_S)
-            await trio.sleep(pause * random.uniform(0.9, 1.1))  # nodes should not all come at the same moment
+            until = trio.current_time() + pause * random.uniform(0.9, 1.1)  # not all nodes at the same moment
+            while trio.current_time() < until:
+                await trio.sleep(TICK_S)
+                for room in self._attendance.due(trio.current_time()):
+                    self.look_soon(room)
 
     async def _round(self) -> None:
         live = {call.media_room for call in await self._calls.live_calls()}
@@ -103,7 +119,13 @@ class Reconciler:
 
     async def _look_for_missing(self, call: Call, present: frozenset[str]) -> None:
         room = call.media_room
-        gone = self._attendance.gone(room, joined=call.joined, present=present, now=trio.current_time())
+        gone = self._attendance.gone(
+            room,
+            joined=call.joined,
+            present=present,
+            now=trio.current_time(),
+            active_s=self._clock() - (call.started_at or call.created_at) / 1000,
+        )
         if gone == call.joined:
             await self._calls.media_finished(room)
             return

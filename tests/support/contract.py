@@ -131,6 +131,26 @@ class RoomName(msgspec.Struct, frozen=True, rename="camel"):
     room_id: Id
 
 
+class CallInvite(msgspec.Struct, frozen=True, rename="camel"):
+    call_id: Id
+    room_id: Id
+    type: Literal["audio", "video"]
+    created_by_user_id: Id
+    livekit_room_name: Id
+
+
+class CallAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    call_id: Id
+    room_id: Id
+    user_id: Id
+
+
+class CallEnded(msgspec.Struct, frozen=True, rename="camel"):
+    call_id: Id
+    room_id: Id
+    reason: str
+
+
 class Failure(msgspec.Struct, frozen=True):
     message: Annotated[str, Meta(min_length=1)]
 
@@ -154,6 +174,10 @@ EVENTS: dict[str, type[msgspec.Struct]] = {
     "typing": Typing,
     "room-read": RoomRead,
     "room-participants-changed": ParticipantsChanged,
+    "call-invite": CallInvite,
+    "call-accepted": CallAnswer,
+    "call-declined": CallAnswer,
+    "call-ended": CallEnded,
     "joined-room": RoomName,
     "left-room": RoomName,
     "error": Failure,

@@ -135,6 +135,32 @@ class TestWhateverBecomesOfWebhooks:
 
 
 class TestHowLongSomebodyMayBeMissing:
+    async def test_who_came_and_went_between_two_looks_is_missed_as_soon(
+        self, world: World, autojump_clock: MockClock
+    ) -> None:
+        room = world.calls.begin("ann", "bob")
+        await world.livekit.open_room(room, max_participants=8)
+        await trio.sleep(ROUND_S + 0.1)
+        world.calls.act(room, Action.ACCEPT, "bob")
+        for user_id in ("ann", "bob"):
+            world.fake.join(world.token(room, user_id))
+        world.fake.leave(room, "bob")
+        await world.until(lambda: world.calls.status(room) is Status.ENDED, within_s=RIGHT_S)
+
+    async def test_a_caller_who_has_waited_long_has_time_to_connect_all_the_same(
+        self, world: World, autojump_clock: MockClock
+    ) -> None:
+        room = world.calls.begin("ann", "bob")
+        await world.livekit.open_room(room, max_participants=8)
+        token = world.token(room, "ann")
+        await trio.sleep(40)
+        world.calls.act(room, Action.ACCEPT, "bob")
+        world.fake.join(world.token(room, "bob"))
+        await trio.sleep(CONNECT_S - 1)
+        world.fake.join(token)
+        await trio.sleep(60)
+        assert world.calls.status(room) is Status.ACTIVE
+
     async def test_a_page_may_reload(self, world: World, autojump_clock: MockClock) -> None:
         room = await world.talk("ann", "bob")
         for _ in range(3):

@@ -45,13 +45,13 @@ class KeptCalls:
             user_ids=user_ids,
             max_participants=8,
             ring_s=45,
-            now=0,
+            now=_now(),
         )
         self._by_room[call.media_room] = call
         return call.media_room
 
     def act(self, room: str, action: Action, user_id: str = "") -> None:
-        after = advance(self._by_room[room], Ask(action=action, now=1, user_id=user_id))
+        after = advance(self._by_room[room], Ask(action=action, now=_now(), user_id=user_id))
         self._by_room[room] = after
         if not after.status.live:
             self._livekit.close_room(room)
@@ -88,7 +88,7 @@ class World:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.fake = FakeLiveKit()
         self.fake.on_webhook = self._send
-        self.livekit = LiveKit(SETTINGS, transport=InProcess(self.fake))
+        self.livekit = LiveKit(SETTINGS, transport=InProcess(self.fake), clock=trio.current_time)
         self.calls = KeptCalls(self.livekit)
         self.hooks = self.livekit.follow(self.calls)
         self.fate: Callable[[Webhook], list[float]] = lambda webhook: []
@@ -136,6 +136,10 @@ class World:
         with trio.fail_after(within_s):
             while not holds():  # noqa: ASYNC110 (what is waited for wakes nobody)
                 await trio.sleep(0.05)
+
+
+def _now() -> int:
+    return int(trio.current_time() * 1000)
 
 
 @asynccontextmanager
