@@ -93,7 +93,7 @@ def test_16_who_goes_on_talking_hears_of_no_decline_and_no_end(group: Place) -> 
 def test_17_the_device_that_accepts_hears_of_no_end(
     pair: Place, platform: Platform, any_device: Opener
 ) -> None:
-    ann, bob = pair.people
+    _, bob = pair.people
     tablet = any_device(bob)  # with the same token: it cannot be told apart, so nothing is sent
     other = any_device(platform.again(bob.id))
     call = pair.start()
@@ -196,7 +196,7 @@ def test_29_a_token_of_a_ringing_call_answers_it(pair: Place) -> None:
 def test_30_a_declined_call_also_ends_for_the_other_device_that_rang(
     pair: Place, platform: Platform, any_device: Opener
 ) -> None:
-    ann, bob = pair.people
+    _, bob = pair.people
     again = any_device(platform.again(bob.id))
     call = pair.start()
     again.inbox.take("call-invite", callId=call["id"])
