@@ -146,3 +146,22 @@ def test_an_engine_io_session_over_tls_is_polled_and_upgraded_by_hand(secured: S
     assert polls.ask("GET", target(sid=sid)).status == 400
     socket.close()
     polls.close()
+
+
+def test_a_file_goes_there_and_back_over_http_2(secured: Secured) -> None:
+    ann = secured.platform.person("ann")
+    data = bytes(range(256)) * 12_000
+    body = {"filename": "a.mp4", "mediaType": "video/mp4", "sizeBytes": len(data)}
+    announced = ann.rest.post("/chat/uploads/presign", body).json()
+    path = f"/chat/uploads/{announced['uploadId']}"
+    with httpx2.Client(http2=True, verify=secured.trust(), trust_env=False, timeout=PATIENCE_S) as client:
+        short = client.put(announced["uploadUrl"], content=data[:-1])
+        sent = client.put(announced["uploadUrl"], content=data)
+        assert ann.rest.post(f"{path}/complete", {}).is_success
+        url = ann.rest.get(f"{path}/access").json()["accessUrl"]
+        read, part = client.get(url), client.get(url, headers={"range": "bytes=5-9"})
+    assert {answer.http_version for answer in (short, sent, read, part)} == {"HTTP/2"}
+    assert [short.status_code, sent.status_code, read.status_code, part.status_code] == [400, 200, 200, 206]
+    assert url.startswith("https://")
+    assert read.content == data
+    assert part.content == data[5:10]
