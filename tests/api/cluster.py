@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -14,10 +15,12 @@ from gateway.api.auth import Authenticator
 from gateway.api.minting import Minter
 from gateway.api.revocations import Revocations
 from gateway.api.socket import ChatSockets
+from gateway.chat.calling import CallAnnouncer
 from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
 from gateway.chat.typing import Typing
 from gateway.config import Limits, Tokens
+from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
@@ -27,9 +30,10 @@ from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.recovery import Recovery
 from gateway.delivery.timers import Wheel
-from gateway.records import Tenant
+from gateway.records import Tenant, now_ms
 from gateway.store.ports import Store
 from gateway.wire.socketio import EVENT, Packet
+from signaling.switchboard import Switchboard
 from tests.delivery.cluster import Network
 
 GRACE_S = 0.2
@@ -47,6 +51,8 @@ class Phone:
 
     def __init__(self) -> None:
         self.engine = SimpleNamespace(outbox=Outbox(1_000_000, self))
+        self.sid = secrets.token_hex(8)
+        self.pid: str | None = None
         self.state: Any = None
         self.ended = trio.Event()
         self.end: Callable[[Phone], None] | None = None
@@ -108,11 +114,20 @@ class Member:
             grace_s=GRACE_S,
         )
         self.typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self.rosters)
+        limiter = Limiter(Limits())
+        self.switchboard = Switchboard(
+            store=store,
+            announce=CallAnnouncer(fanout=self.fanout, devices=OtherDevices(hub=self.hub, nodes=self.peers)),
+            media=None,
+            limiter=limiter,
+            clock=now_ms,
+        )
         self.sockets = ChatSockets(
             authenticator=self.authenticator,
             revocations=self.revocations,
             rosters=self.rosters,
-            limiter=Limiter(Limits()),
+            limiter=limiter,
+            calls=self.switchboard.calls,
             hub=self.hub,
             peers=self.peers,
             presence=self.presence,
