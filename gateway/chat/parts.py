@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from gateway.chat.links import uploaded
+from gateway.chat.links import marked, uploaded
 from gateway.chat.reading import read
 from gateway.errors import InvalidRequest
 from gateway.records import SERVER_MADE, Membership
@@ -128,4 +128,4 @@ def _without_urls(json: bytes | msgspec.Raw) -> bytes:
         if uploaded(part) is not None:
             for key in ("url", "accessUrl", "accessUrlExpiresAt"):
                 part.pop(key, None)
-    return msgspec.json.encode(parts)
+    return marked(msgspec.json.encode(parts))
