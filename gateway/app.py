@@ -56,6 +56,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.recovery import Recovery
+from gateway.delivery.sweeping import run_sweep
 from gateway.delivery.timers import Wheel
 from gateway.errors import ConfigError
 from gateway.net.asgi import Web
@@ -320,6 +321,7 @@ class Node:
             nursery.start_soon(self._shared_limits.run)
             nursery.start_soon(self._search.run)
             nursery.start_soon(self._uploads.run)
+            nursery.start_soon(partial(run_sweep, self.store, keep_s=self.config.recovery.keep_s))
             if self.config.bus != "memory":
                 await self.peers.wait_acquainted()
             task_status.started()

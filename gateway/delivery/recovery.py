@@ -30,11 +30,16 @@ import trio
 
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.session import Session
-from gateway.records import LogEvent, Return, Tenant
-from gateway.wire.prepared import Prepared, prepare_event
+from gateway.errors import NotFound
+from gateway.records import LogEvent, Return, Tenant, now_ms
+from gateway.wire.prepared import Prepared
 
 PID_CHARACTERS = 200
 """More than any of ours has."""
+
+RENEW_MS = 43_200_000
+"""How old the word of a room that is open may be: half of the time that it is kept beyond the events
+(``sweeping.SOCKET_MS``)."""
 
 REACH_S = 5.0
 """How long a client that has seen more than this node may wait for the node to come so far: more than it takes to see by
@@ -68,14 +73,12 @@ class Returned(msgspec.Struct, frozen=True):
 
     Attributes:
         room_id: the room it has open.
-        opened_at: since when, in milliseconds since the epoch; 0 when it has none open.
         missed: its events, in order.
     """
 
     sid: str
     pid: str
     room_id: str | None
-    opened_at: int
     missed: list[Prepared]
 
 
@@ -134,7 +137,7 @@ class Recovery:
         there = await self._log.returning(tenant.id, known.sid)
         if there.log.epoch != known.epoch or not there.log.floor <= since <= there.log.head:
             return self._refuse("behind")
-        if there.has_lost_room:
+        if there.has_lost_room or not await self._kept_open(tenant.id, user_id, known.sid, there):
             return self._refuse("roomless")
         if not await self._reached(tenant.id, since):
             return self._refuse("behind")
@@ -152,11 +155,22 @@ class Recovery:
             return self._refuse("too_much")
         self._counts["returned"] += 1
         self._counts["replayed"] += len(packets)
-        return Returned(known.sid, pid, there.room_id, there.opened_at, packets)
+        return Returned(known.sid, pid, there.room_id, packets)
 
     def _refuse(self, reason: str) -> Returned | None:
         self._counts[reason] += 1
         return None
+
+    async def _kept_open(self, tenant_id: str, user_id: str, sid: str, there: Return) -> bool:
+        """Note anew that the socket has its room open, now and then, since that is kept for a time only. False when the
+        user is not in it any more."""
+        if there.room_id is None or now_ms() - there.opened_at < RENEW_MS:
+            return True
+        try:
+            await self._log.open_room(tenant_id, user_id, sid, there.room_id)
+        except NotFound:
+            return False
+        return True
 
     async def _reached(self, tenant_id: str, number: int) -> bool:
         """Wait until this node has delivered the event of this number, as the node that the client comes from had."""

@@ -194,6 +194,20 @@ def end_stay(
     )
 
 
+def outdated(db: Cursor, before: int) -> list[str]:
+    """See ``Store.outdated_logs``: two seeks a tenant."""
+    found = rows(
+        db,
+        """
+        SELECT tenants.id FROM tenants JOIN log ON log.tenant_id = tenants.id
+            AND log.number = (SELECT min(number) FROM log WHERE tenant_id = tenants.id)
+        WHERE logged_at < ? AND number < (SELECT max(number) FROM log WHERE tenant_id = tenants.id)
+        """,
+        (before,),
+    )
+    return [tenant_id for (tenant_id,) in found]
+
+
 def sweep(db: Cursor, tenant_id: str, *, before: int, limit: int) -> bool:
     """See ``Store.sweep_log``."""
     found = row(

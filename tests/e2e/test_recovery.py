@@ -1,7 +1,8 @@
-"""Clients that come back (D12): the published client as it is, cut off, and the same socket again with what it has missed."""
+"""Clients that come back (D12): the published client as it is, cut off, and the same socket with what it has missed."""
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,11 @@ import pytest
 from tests.support.cable import Cable
 from tests.support.contract import DURABLE
 from tests.support.devices import POLLING, WEBSOCKET, Transports
+from tests.support.engine import Peer, ends, next_packet
 from tests.support.node import NodeClients, NodeDevice
 from tests.support.platform import Person, Platform
 from tests.support.process import Gateway
+from tests.support.raw import WebSocket
 
 TRANSPORTS = [pytest.param(WEBSOCKET, id="websocket"), pytest.param(POLLING, id="polling")]
 
@@ -170,6 +173,58 @@ def test_who_loses_the_room_that_he_had_open_begins_anew(
     assert back["sid"] != stay.sid
     assert story(stay.device) == []
     stay.close()
+
+
+def test_a_connection_that_is_only_forgotten_gives_way_to_its_client(platform: Platform) -> None:
+    """The network has lost it without a word: for the server it still lives when its client is back on another."""
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob)
+    first, answer = connect(ann)
+    told = ann.send(room.id, "told")
+    offset = wait_for(first, told.id)
+    missed = ann.send(room.id, "missed")
+
+    second, again = connect(ann, pid=answer["pid"], offset=offset)
+
+    assert again == answer
+    assert f'"id":"{missed.id}"' in next_packet(second)
+    wait_for(first, missed.id)
+    ends(first)
+    after = ann.send(room.id, "after")
+    wait_for(second, after.id)
+    second.close()
+
+
+def test_a_pid_takes_nobody_elses_place(platform: Platform) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob)
+    first, answer = connect(ann)
+
+    second, taken = connect(bob, pid=answer["pid"])
+
+    assert taken["sid"] != answer["sid"]
+    assert taken["pid"] != answer["pid"]
+    said = ann.send(room.id, "both are here")
+    for socket in (first, second):
+        wait_for(socket, said.id)
+        socket.close()
+
+
+def connect(person: Person, **shown: Any) -> tuple[WebSocket, dict[str, Any]]:
+    """A bare socket, and the answer to its CONNECT."""
+    socket, _ = Peer(url=person.url, path="/socket.io/").open_websocket()
+    socket.send(f"40{json.dumps({**person.auth, **shown})}")
+    answer = next_packet(socket)
+    assert answer.startswith("40"), answer
+    return socket, json.loads(answer[2:])
+
+
+def wait_for(socket: WebSocket, message_id: str) -> str:
+    """The offset of this message."""
+    while f'"id":"{message_id}"' not in (packet := next_packet(socket)):
+        pass
+    offset: str = json.loads(packet[2:])[-1]
+    return offset
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import random
-from typing import cast
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import pytest
 import trio
 
+from gateway.delivery.sweeping import BATCH, SOCKET_MS, sweep
 from gateway.errors import NotFound
 from gateway.records import LogEvent, LogSpan
 from gateway.store import log
+from gateway.store.migrate import migrate
 from gateway.store.operations.base import Operations
+from gateway.store.sqlite.connection import connect
 
 from .conftest import Home
 
@@ -229,8 +234,58 @@ class TestMissing:
                     event.number for event in told[since:] if person in event.user_ids
                 ]
 
+    async def test_finding_it_costs_what_was_missed_and_not_what_the_tenant_said(
+        self, tmp_path: Path
+    ) -> None:
+        """Every table is entered by an index, at the user's own rooms and the numbers he missed."""
+        migrate(tmp_path / "gateway.db")
+        db = connect(tmp_path / "gateway.db")
+        plans: list[str] = []
+
+        class Planner:
+            connection = db
+
+            def execute(self, sql: str, values: Sequence[Any] = ()) -> Planner:
+                plans.extend(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, values))
+                return self
+
+            def executemany(self, sql: str, values: Iterable[Sequence[Any]]) -> Planner:
+                raise NotImplementedError
+
+            def fetchall(self) -> list[Any]:
+                return []
+
+        log.missed(Planner(), "tenant", "ann", after=1, until=2, limit=10)
+
+        searches = [plan for plan in plans if plan.startswith(("SEARCH", "SCAN"))]
+        assert [plan for plan in searches if not plan.startswith("SEARCH")] == []
+        by_number = [plan for plan in searches if "number>? AND number<?" in plan]
+        assert len(by_number) == 3
+        assert all("COVERING INDEX" in plan for plan in by_number)
+
 
 class TestSweeping:
+    async def test_all_that_is_old_goes_of_all_tenants(self, home: Home) -> None:
+        other = Home(home.store, home.clock, (await home.store.create_tenant("Other")).id)
+        silent = Home(home.store, home.clock, (await home.store.create_tenant("Silent")).id)
+        for place, messages in ((home, BATCH + 20), (other, 3), (silent, 1)):
+            room = await place.room("ann", "bob")
+            for _ in range(messages):
+                await place.say(room.id, "ann")
+            await place.store.open_room(place.tenant_id, "ann", f"{place.tenant_id}'s", room.id)
+        keep = home.clock.ms + 1
+        home.clock.ms += SOCKET_MS
+        await home.say((await home.room("ann", "bob")).id, "ann")
+
+        await sweep(home.store, before=home.clock.ms)
+
+        spans = [await home.store.log_span(place.tenant_id) for place in (home, other, silent)]
+        assert [(span.floor, span.head) for span in spans] == [(BATCH + 20, BATCH + 21), (2, 3), (0, 1)]
+        assert (await home.store.returning(home.tenant_id, f"{home.tenant_id}'s")).room_id is not None
+        await sweep(home.store, before=keep + SOCKET_MS)
+        assert (await home.store.returning(home.tenant_id, f"{home.tenant_id}'s")).room_id is None
+        assert await home.store.outdated_logs(before=keep) == []
+
     async def test_what_is_old_goes_and_the_floor_says_so(self, home: Home) -> None:
         room = await home.room("ann", "bob", name="Team")
         for _ in range(3):

@@ -28,6 +28,9 @@ class LogOperations(Operations):
             lambda db: log.missed(db, tenant_id, user_id, after=after, until=until, limit=limit)
         )
 
+    async def outdated_logs(self, *, before: int) -> list[str]:
+        return await self._read(lambda db: log.outdated(db, before))
+
     async def sweep_log(self, tenant_id: str, *, before: int, limit: int) -> bool:
         return await self._write(tenant_id, lambda db: log.sweep(db, tenant_id, before=before, limit=limit))
 

@@ -35,6 +35,10 @@ class Log(Protocol):
         """
         ...
 
+    async def outdated_logs(self, *, before: int) -> list[str]:
+        """The tenants with events, besides their newest, that were logged before this time; one query."""
+        ...
+
     async def sweep_log(self, tenant_id: str, *, before: int, limit: int) -> bool:
         """Forget up to ``limit`` events that were logged before this time, oldest first, but never the newest
         of all. Returns whether there may be more of them.
