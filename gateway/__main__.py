@@ -25,8 +25,8 @@ from rich.console import Console
 
 from gateway.config import Config, load
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
-from gateway.records import Tenant
-from gateway.store.ports import TenantCounts, TenantKeys
+from gateway.records import Tenant, iso
+from gateway.store.ports import Revocation, TenantCounts, TenantKeys
 from gateway.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -233,6 +233,23 @@ def rotate_tenant_key(tenant: str, /, *, json: Json = False, where: Where = HERE
     show_keys(with_store(where.settings(), rotate), json=json)
 
 
+def revoke_sessions(tenant: str, /, *, user: str | None = None, where: Where = HERE) -> None:
+    """Sign all users of a tenant out, or one: their session tokens end on every node within a second.
+
+    They can sign in again at once.
+
+    Args:
+        tenant: Its id or name.
+        user: The user's id; without it everybody's.
+    """
+
+    async def revoke(store: Store) -> Revocation:
+        return await store.revoke(pick(await store.tenants(), tenant).id, user_id=user)
+
+    revoked = with_store(where.settings(), revoke)
+    print(f"{revoked.tenant_id}  {iso(revoked.revoked_at)}  {user or 'all users'}")
+
+
 def token(
     *,
     user: str,
@@ -327,12 +344,15 @@ def show_json(value: object) -> None:
 
 def command_line() -> App:
     """The commands by their names."""
-    tenants = App(name="tenant", help="Create, list, show and rename tenants, and replace their keys.")
+    tenants = App(
+        name="tenant", help="Create, list, show and rename tenants, replace their keys, end their sessions."
+    )
     tenants.command(create_tenant, name="create")
     tenants.command(list_tenants, name="list")
     tenants.command(show_tenant, name="show")
     tenants.command(rename_tenant, name="rename")
     tenants.command(rotate_tenant_key, name="rotate-key")
+    tenants.command(revoke_sessions, name="revoke-sessions")
     app = App(
         name="gateway",
         help="A self-hosted realtime gateway: in-app chat beside a platform's own users and login.",

@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,26 @@ class TestTokensBesideARunningServer:
         done = operator.run("token", "--user", "ann")
         claims = jwt.decode(done.stdout.strip(), options={"verify_signature": False})
         assert claims["tid"] == tenant["id"]
+
+    def test_a_user_whose_sessions_an_operator_ends_is_out_within_a_second(
+        self, running: Gateway, operator: Operator
+    ) -> None:
+        (tenant,) = operator.json("tenant", "list")
+        upsert(running, operator.json("tenant", "rotate-key", tenant["id"])["apiKey"])
+        rooms = f"{running.url}/v1/chat/rooms"
+
+        def signed_in() -> dict[str, str]:
+            return {"Authorization": f"Bearer {operator.run('token', '--user', 'ann').stdout.strip()}"}
+
+        before = signed_in()
+        assert httpx2.get(rooms, headers=before).status_code == 200
+        done = operator.run("tenant", "revoke-sessions", tenant["id"], "--user", "ann")
+        ended = time.monotonic()
+        assert (done.returncode, done.stdout.split("  ")[0]) == (0, tenant["id"])
+        while httpx2.get(rooms, headers=before).status_code != 401:
+            assert time.monotonic() < ended + 1
+            time.sleep(0.02)
+        assert httpx2.get(rooms, headers=signed_in()).status_code == 200
 
 
 class TestTokens:
