@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from gateway.config import Log
+from gateway.errors import Unavailable
 
 
 def configure_logging(log: Log) -> None:
@@ -22,6 +24,7 @@ def configure_logging(log: Log) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _outage_in_a_line,
     ]
     render = _for_machines() if log.format == "json" else _for_people()
     structlog.configure(
@@ -38,6 +41,17 @@ def configure_logging(log: Log) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def _outage_in_a_line(_: Any, __: str, entry: EventDict) -> EventDict:
+    """What is unavailable is no bug, and comes up wherever it is used until it is back: say why, without the way."""
+    given = entry.get("exc_info")
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if isinstance(error, Unavailable):
+        del entry["exc_info"]
+        cause = "" if error.__cause__ is None else f" {' '.join(str(error.__cause__).split())}"
+        entry.update(level="warning", error=f"{error.message}{cause}")
+    return entry
 
 
 # Both are told to leave local variables out of tracebacks, where by default they show them: those are

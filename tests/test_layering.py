@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "records": {"errors"},
     "config": {"errors"},
-    "telemetry": {"config"},
+    "telemetry": {"config", "errors"},
     "wire": {"records", "errors"},
     "signaling": set(),  # a package of its own: what it needs, it asks for by ``signaling/ports.py``
     "store": {"signaling", "wire"} | BASE,

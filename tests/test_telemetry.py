@@ -33,10 +33,26 @@ except RuntimeError:
     logging.getLogger("library").exception("too")
 """
 
+OUTAGE = """
+import structlog
+from gateway.config import Log
+from gateway.errors import Unavailable
+from gateway.telemetry import configure_logging
 
-def logged(*, format: str, level: str = "info") -> str:
+configure_logging(Log(format={format!r}))
+try:
+    try:
+        raise OSError("no route\\nto host")
+    except OSError as error:
+        raise Unavailable("The store cannot be reached.") from error
+except Unavailable:
+    structlog.get_logger("gateway").exception("not told", user_id="u1")
+"""
+
+
+def logged(*, format: str, level: str = "info", program: str = PROGRAM) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(format=format, level=level)],
+        [sys.executable, "-c", program.format(format=format, level=level)],
         cwd=Path(__file__).parent.parent,
         capture_output=True,
         text=True,
@@ -65,6 +81,15 @@ def test_the_console_form_is_plain_text_on_a_pipe() -> None:
 def test_the_level_is_the_one_configured() -> None:
     assert "quiet" in logged(format="json", level="debug")
     assert "told" not in logged(format="json", level="error")
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_what_is_unavailable_is_a_warning_of_one_line_that_says_why(format: str) -> None:
+    (line,) = logged(format=format, program=OUTAGE).splitlines()
+
+    assert "warning" in line
+    assert "The store cannot be reached. no route to host" in line
+    assert "u1" in line
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
