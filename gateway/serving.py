@@ -74,7 +74,7 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
     try:
         config.data.mkdir(parents=True, exist_ok=True)
         async with open_store(config.database, settings=config.store) as store:
-            first = None if await store.tenants() else await store.create_tenant("default")
+            first = None if await store.tenants() else await store.create_first_tenant("default")
             url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{_port(public)}"
             node = Node(
                 config,

@@ -44,7 +44,8 @@ async def open_store(
         clock: milliseconds since the epoch.
 
     Raises:
-        apsw.Error, psycopg.Error: the database cannot be used.
+        apsw.Error: the file cannot be used.
+        ConfigError: the server cannot be used.
     """
     await trio.to_thread.run_sync(migrate, where)
     async with _open_database(where, settings) as database:

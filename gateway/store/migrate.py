@@ -12,6 +12,7 @@ before work on. ``migrations/README.md`` says what a revision must keep to for t
 from __future__ import annotations
 
 import io
+from contextlib import closing
 from pathlib import Path
 
 from gateway.errors import ConfigError
@@ -32,8 +33,8 @@ def migrate(database: Path | str) -> list[str]:
         database: the path of an SQLite file, or the URL of a PostgreSQL database.
 
     Raises:
-        apsw.Error, psycopg.Error: it is not ours, or the revisions cannot be applied.
-        ConfigError: the server cannot be reached, or does not let us in.
+        apsw.Error: the file cannot be opened, or is not ours.
+        ConfigError: the server cannot be reached, does not let us in, or has something else there.
     """
     return _migrate_file(database) if isinstance(database, Path) else _migrate_server(database)
 
@@ -84,28 +85,25 @@ def _migrate_server(url: str) -> list[str]:
     from gateway.store.postgresql.session import connect
 
     try:
-        db = connect(url, statement_ms=LOCK_WAIT_MS)
+        with closing(connect(url, statement_ms=LOCK_WAIT_MS)) as db:  # which undoes what was not committed
+
+            def current() -> str | None:
+                if db.script("SELECT to_regclass('alembic_version')::text") is None:
+                    return None
+                found: str | None = db.script("SELECT version_num FROM alembic_version")
+                return found
+
+            if not _is_behind(current()):
+                return []
+            db.script(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+            # Filling a new column or index of a large table takes its time.
+            db.script("SET LOCAL statement_timeout = 0")
+            revisions, sql = _compile(current(), "postgresql")
+            db.script(f"{sql}; COMMIT")
+            return revisions
     except psycopg.Error as error:
-        # Whom it cannot reach, or what it was refused; never the password.
+        # What it could not reach or was refused; never the password.
         raise ConfigError(f"database_url: {' '.join(str(error).split())}") from error
-    try:
-
-        def current() -> str | None:
-            if db.script("SELECT to_regclass('alembic_version')::text") is None:
-                return None
-            found: str | None = db.script("SELECT version_num FROM alembic_version")
-            return found
-
-        if not _is_behind(current()):
-            return []
-        db.script(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
-        # Filling a new column or index of a large table takes its time.
-        db.script("SET LOCAL statement_timeout = 0")
-        revisions, sql = _compile(current(), "postgresql")
-        db.script(f"{sql}; COMMIT")
-        return revisions
-    finally:
-        db.close()  # which undoes what was not committed
 
 
 def _is_behind(current: str | None) -> bool:

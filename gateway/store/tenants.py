@@ -15,6 +15,9 @@ from gateway.store import apps
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.ports import TenantCounts, TenantKeys
 
+# In the place of a tenant's id, where what matters is that there is none.
+FIRST = "first"
+
 _SELECT = """
     SELECT id, name, signing_secret, webhook_secret, webhook_url, settings, created_at, log_epoch FROM tenants
 """

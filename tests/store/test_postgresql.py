@@ -19,6 +19,7 @@ from gateway.errors import InvalidRequest, NotFound, Unavailable
 from gateway.records import Message, Sent
 from gateway.store.connection import Cursor, rows
 from gateway.store.engine import open_store
+from gateway.store.ports import TenantKeys
 from gateway.store.postgresql.database import ServerDatabase, open_server
 from gateway.store.postgresql.readers import WAITING, Readers
 from gateway.store.postgresql.writer import lock_of
@@ -97,6 +98,19 @@ class TestSeveralNodes:
             places = [order[one.message.id] for one in heard]
             assert len(places) == 50
             assert places == sorted(places)
+
+    async def test_of_those_that_start_at_once_one_makes_the_first_tenant(self, url: str) -> None:
+        made: list[TenantKeys | None] = []
+
+        async def start() -> None:
+            async with open_store(url, settings=StoreSettings()) as store:
+                made.append(await store.create_first_tenant("default"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(4):
+                nursery.start_soon(start)
+
+        assert sum(keys is not None for keys in made) == 1
 
     async def test_who_was_removed_by_one_is_nobodys_recipient_at_the_other(
         self, url: str, clock: Clock

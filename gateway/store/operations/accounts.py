@@ -19,6 +19,11 @@ class AccountOperations(Operations):
     async def create_tenant(self, name: str) -> TenantKeys:
         return await self._write(None, lambda db: tenants.create(db, name, self._clock()))
 
+    async def create_first_tenant(self, name: str) -> TenantKeys | None:
+        return await self._write(
+            tenants.FIRST, lambda db: None if tenants.every(db) else tenants.create(db, name, self._clock())
+        )
+
     async def rotate_keys(self, tenant_id: str) -> TenantKeys:
         return await self._write(tenant_id, lambda db: tenants.rotate_keys(db, tenant_id))
 

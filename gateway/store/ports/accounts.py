@@ -31,6 +31,10 @@ class Accounts(Protocol):
     """Tenants, and each tenant's own users."""
 
     async def create_tenant(self, name: str) -> TenantKeys: ...
+    async def create_first_tenant(self, name: str) -> TenantKeys | None:
+        """A tenant, unless there is one already: of several nodes that start at once, one makes it."""
+        ...
+
     async def rotate_keys(self, tenant_id: str) -> TenantKeys: ...
     async def rename_tenant(self, tenant_id: str, name: str) -> None:
         """Raises:
