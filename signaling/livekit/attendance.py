@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-CONNECT_S: Final = 14.0
+CONNECT_S: Final = 13.0
 """How long somebody may take from his token, or from the moment the call became active, to the room. LiveKit's own clients
 give up after 15 seconds; and those who have come and gone between two looks are taken for people who never came."""
 
