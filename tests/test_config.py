@@ -199,6 +199,18 @@ class TestRedis:
             load(file=None, environ=environ, flags={})
 
 
+class TestDatabase:
+    def test_it_is_a_file_in_the_data_folder_unless_there_is_a_url(self) -> None:
+        url = "postgresql://ann:sesame@localhost/chat"
+        assert load(file=None, environ={}, flags={}).database == Path("data/gateway.db")
+        assert load(file=None, environ={"GATEWAY_DATABASE_URL": url}, flags={}).database == url
+
+    def test_another_kind_of_url_is_refused_without_showing_it(self) -> None:
+        with pytest.raises(ConfigError, match=r"^environment variable GATEWAY_DATABASE_URL: expected") as refused:
+            load(file=None, environ={"GATEWAY_DATABASE_URL": "mysql://ann:sesame@localhost/chat"}, flags={})
+        assert "sesame" not in str(refused.value)
+
+
 class TestLiveKit:
     ENVIRON: ClassVar = {
         "LIVEKIT_URL": "ws://livekit:7880",
@@ -244,6 +256,11 @@ class TestLiveKit:
 class TestTheDevelopmentFile:
     def test_it_gives_the_defaults(self) -> None:
         assert load(file=DEVELOPMENT, environ={}, flags={}) == Config()
+
+    def test_the_one_for_a_cluster_can_be_used(self) -> None:
+        config = load(file=DEVELOPMENT.with_name("cluster.toml"), environ={}, flags={})
+        assert config.bus == "redis"
+        assert config.database == config.database_url
 
     def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
         text = DEVELOPMENT.read_text()
