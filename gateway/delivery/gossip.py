@@ -142,9 +142,12 @@ class Gossip:
             await trio.sleep(BEAT_S)
             self._beat = trio.Event()
             news = {kind: places.take_news() for kind, places in self._kinds.items()}
+            if self._peers.alone:
+                # Nobody to tell, but the number that this takes tells of it, should somebody have been there all along.
+                self._peers.say("presence", b"")
+                continue
             for kinds in _parts(news):
-                # To nobody, too, but then without encoding it: the number that it takes tells of it.
-                self._peers.say("presence", b"" if self._peers.alone else _ENCODE(Part(kinds)))
+                self._peers.say("presence", _ENCODE(Part(kinds)))
 
     def _asked(self, node_id: str, body: bytes) -> None:
         now = trio.current_time()
