@@ -206,7 +206,9 @@ class TestDatabase:
         assert load(file=None, environ={"GATEWAY_DATABASE_URL": url}, flags={}).database == url
 
     def test_another_kind_of_url_is_refused_without_showing_it(self) -> None:
-        with pytest.raises(ConfigError, match=r"^environment variable GATEWAY_DATABASE_URL: expected") as refused:
+        with pytest.raises(
+            ConfigError, match=r"^environment variable GATEWAY_DATABASE_URL: expected"
+        ) as refused:
             load(file=None, environ={"GATEWAY_DATABASE_URL": "mysql://ann:sesame@localhost/chat"}, flags={})
         assert "sesame" not in str(refused.value)
 
