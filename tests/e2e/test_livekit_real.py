@@ -9,38 +9,30 @@ from typing import Any
 import pytest
 from livekit.api import AccessToken, VideoGrants
 
-from tests.e2e.conftest import Opener, end
-from tests.support.livekit_server import KEY, SECRET, LiveKitServer, free_port, start_livekit
+from tests.e2e.conftest import Opener
+from tests.support.calling import Calling, start_calling
+from tests.support.livekit_server import KEY, SECRET, LiveKitServer
 from tests.support.platform import Person, Platform, read
-from tests.support.process import Gateway
 from tests.support.rtc import MediaClient, MediaClients, NotLetIn
 
 RIGHT_S = 15.0
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    """Of the gateway: LiveKit must know it before the gateway can start."""
-    return free_port()
+def calling(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Calling]:
+    with start_calling(tmp_path_factory.mktemp("calling") / "data") as calling:
+        yield calling
+    assert "Traceback" not in calling.gateway.process.output
 
 
 @pytest.fixture(scope="module")
-def livekit(port: int) -> Iterator[LiveKitServer]:
-    with start_livekit(webhooks_to=f"http://127.0.0.1:{port}/v1/livekit/webhook") as server:
-        yield server
+def platform(calling: Calling) -> Platform:
+    return calling.platform
 
 
 @pytest.fixture(scope="module")
-def platform(
-    livekit: LiveKitServer, port: int, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Platform]:
-    gateway = Gateway(tmp_path_factory.mktemp("calling") / "data", settings={"livekit": livekit.settings})
-    gateway.port = port
-    gateway.start().wait_for_line("LiveKit is ready")
-    platform = Platform(gateway.url, gateway.create_tenant().api_key)
-    yield platform
-    platform.close()
-    end(gateway)
+def livekit(calling: Calling) -> LiveKitServer:
+    return calling.livekit
 
 
 @pytest.fixture(scope="module")

@@ -20,27 +20,27 @@ SCRIPT = Path(__file__).with_name("socket_io_client.mjs")
 PACKAGE = "socket.io-client@4.8"
 
 
-def node_modules() -> Path:
-    """A folder with ``node_modules/socket.io-client``: the one named by ``GATEWAY_TEST_NODE_MODULES`` (itself a
+def node_modules(package: str = PACKAGE) -> Path:
+    """A folder with this package in its ``node_modules``: the one named by ``GATEWAY_TEST_NODE_MODULES`` (itself a
     ``node_modules``), or one in the user's cache, filled by npm the first time."""
     if shutil.which("node") is None:
         missing("Node", get="Install Node 18 or later, or your system's nodejs package.")
     if named := os.environ.get("GATEWAY_TEST_NODE_MODULES"):
         return Path(named).resolve().parent
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gateway-tests"
-    home = cache / PACKAGE
+    home = cache / package
     if not home.exists():
         if shutil.which("npm") is None:
             missing(
-                "npm", get=f"Install npm, or name a node_modules with {PACKAGE} in GATEWAY_TEST_NODE_MODULES."
+                "npm", get=f"Install npm, or name a node_modules with {package} in GATEWAY_TEST_NODE_MODULES."
             )
         cache.mkdir(parents=True, exist_ok=True)
         # Installed aside and moved into place: test runs side by side must not see half of it.
         with tempfile.TemporaryDirectory(dir=cache) as aside:
-            install = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", aside, PACKAGE]
+            install = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--prefix", aside, package]
             done = subprocess.run(install, capture_output=True, text=True, timeout=300, check=False)
             if done.returncode != 0:
-                missing(PACKAGE, get=f"npm could not install it: {done.stderr.strip()[-400:]}")
+                missing(package, get=f"npm could not install it: {done.stderr.strip()[-400:]}")
             try:
                 os.rename(aside, home)
             except OSError:
