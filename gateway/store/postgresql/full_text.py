@@ -47,10 +47,10 @@ def index(db: Cursor) -> bool:
         if words:
             db.execute(
                 """
-                INSERT INTO search_index (room_id, seq, words) VALUES (?, ?, array_to_tsvector(?::text[]))
+                INSERT INTO search_index (room_id, seq, words) VALUES (?, ?, array_to_tsvector(string_to_array(?, ' ')))
                 ON CONFLICT (room_id, seq) DO UPDATE SET words = excluded.words
                 """,
-                (room_id, seq, words),
+                (room_id, seq, " ".join(words)),
             )
         else:
             db.execute("DELETE FROM search_index WHERE room_id = ? AND seq = ?", (room_id, seq))
