@@ -16,7 +16,7 @@ from bench.contest import Options
 from bench.gateway import ENVIRONMENT
 from bench.peers import PEERS, version
 
-BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit")
+BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes")
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -39,10 +39,11 @@ def bare_environment() -> dict[str, str]:
 
 
 class Platform:
-    """A platform's backend: what it does with its API key to fill the gateway."""
+    """A platform's backend: what it does with its API key to fill the gateway, by its first node."""
 
-    def __init__(self, server: Server, api_key: str) -> None:
-        self.server = server
+    def __init__(self, servers: Sequence[Server], api_key: str) -> None:
+        self.servers = servers
+        self.server = servers[0]
         self._headers = {"x-api-key": api_key}
 
     def create_rooms(self, rosters: Sequence[Sequence[str]]) -> list[str]:
@@ -66,14 +67,20 @@ class Platform:
 
 
 @contextlib.contextmanager
-def platform(options: Options) -> Iterator[Platform]:
+def platform(
+    options: Options, *, nodes: int = 1, environment: Mapping[str, str] | None = None
+) -> Iterator[Platform]:
     """A fresh gateway with one tenant.
+
+    Args:
+        nodes: how many processes share its data folder.
+        environment: further settings.
 
     Raises:
         BenchError: it did not start.
     """
     folder = Path(mkdtemp(prefix="gateway-", dir=options.scratch))
-    environment = {**bare_environment(), **ENVIRONMENT}
+    environment = {**bare_environment(), **ENVIRONMENT, **(environment or {})}
     argv = [sys.executable, "-m", "gateway"]
     made = subprocess.run(
         [*argv, "tenant", "create", "bench", "--json", "--data", str(folder)],
@@ -86,16 +93,20 @@ def platform(options: Options) -> Iterator[Platform]:
     if made.returncode:
         raise BenchError(f"gateway tenant create failed: {made.stderr.strip()[-300:]}")
     api_key = json.loads(made.stdout)["apiKey"]
-    port = free_port()
-    with running(
-        GATEWAY,
-        [*argv, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)],
-        port=port,
-        core=options.server_core,
-        log=folder / "gateway.log",
-        environment=environment,
-    ) as server:
-        yield Platform(server, api_key)
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for number in range(nodes):
+            port = free_port()
+            server = running(
+                GATEWAY,
+                [*argv, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)],
+                port=port,
+                core=options.server_core,
+                log=folder / f"gateway-{number}.log",
+                environment=environment,
+            )
+            servers.append(stack.enter_context(server))
+        yield Platform(servers, api_key)
 
 
 def post_message(room_id: str, token: str, sender_id: str, number: int) -> bytes:

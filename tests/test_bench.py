@@ -24,6 +24,7 @@ CASES = {
     "rooms": (["5 connections"], "cpu_us_per_list"),
     "idle": (["20 connections"], "server_rss_mb"),
     "commit": (["1 writers", "5 writers"], "writes_per_s"),
+    "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
 }
 
 
