@@ -88,7 +88,12 @@ async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
         f"/chat/rooms/{room_id}/messages", {**MESSAGE, "parentMessageId": parent.json["id"]}
     )
     target = path.removeprefix("/v1").format(
-        roomId=room_id, userId="bob", messageId=reply.json["id"], token="t", appCode="shop", uploadId=upload_id
+        roomId=room_id,
+        userId="bob",
+        messageId=reply.json["id"],
+        token="t",
+        appCode="shop",
+        uploadId=upload_id,
     )
     body = msgspec.json.encode(REQUESTS[method, path]).replace(b"{roomId}", room_id.encode())
     first = await caller.send(method, target, body, headers=KEY)
