@@ -251,3 +251,11 @@ def test_only_who_started_a_group_call_ends_it() -> None:
     call = does(does(ann_calls("bob", "cid"), "bob", Action.ACCEPT), "cid", Action.ACCEPT)
     with pytest.raises(Barred):
         does(call, "bob", Action.END)
+
+
+def test_a_call_has_begun_when_it_was_first_answered() -> None:
+    call = does(ann_calls("bob", "cid"), "bob", Action.ACCEPT)
+    assert call.started_at == NOW + 5_000
+    later = does(call, "cid", Action.ACCEPT, now=NOW + 9_000)
+    assert later.started_at == NOW + 5_000
+    assert later.party("cid") == Party("cid", Standing.JOINED, "cid-phone", joined_at=NOW + 9_000)
