@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -11,8 +12,9 @@ from livekit.api import AccessToken, VideoGrants
 
 from tests.e2e.conftest import Opener
 from tests.support.calling import Calling, start_calling
-from tests.support.livekit_server import KEY, SECRET, LiveKitServer
+from tests.support.livekit_server import KEY, SECRET, LiveKitServer, livekit_binary
 from tests.support.platform import Person, Platform, read
+from tests.support.process import ROOT
 from tests.support.rtc import MediaClient, MediaClients, NotLetIn
 
 RIGHT_S = 15.0
@@ -70,6 +72,17 @@ class Call:
 @pytest.fixture
 def call(platform: Platform, clients: MediaClients, device: Opener) -> Call:
     return Call(platform, clients, device, "ann", "bob", type="audio")
+
+
+def test_the_configuration_that_we_ship_is_understood() -> None:
+    done = subprocess.run(
+        [livekit_binary(), "--config", str(ROOT / "configs" / "livekit.yaml"), "ports"],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert "7880" in done.stdout, done.stdout + done.stderr
 
 
 def test_both_hear_each_other_until_one_hangs_up(call: Call) -> None:
