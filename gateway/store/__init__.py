@@ -1,1 +1,1 @@
-"""What is kept: the port, the schema, and SQLite behind one group-committing writer."""
+"""What is kept: the port, the schema, and operations over SQLite or PostgreSQL, behind group-committing writers."""

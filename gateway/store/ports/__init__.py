@@ -1,10 +1,10 @@
 """What the services need from a store; every implementation passes ``tests/store`` unchanged.
 
-Reads return at once from a consistent snapshot. Writes are queued to one writer that group-commits: a write
-returns, and its ``then`` runs, only after the commit that holds it is durable.
+Reads see a consistent snapshot; they return at once from a file, and may wait for a server. Writes are queued to a
+writer that group-commits: a write returns, and its ``then`` runs, only after the commit that holds it is durable.
 
 ``then`` is how effects stay in order and are never lost: it is called on the event loop, synchronously,
-once, right after the commit and in commit order, even when the task that asked for the write has been
+once, right after the commit and in the order of its tenant's commits, even when the task that asked for the write has been
 cancelled meanwhile. It must not raise and must not wait. It is not called for a write that raised or that
 was answered from an idempotency record.
 """
