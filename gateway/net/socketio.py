@@ -46,8 +46,8 @@ class Socket:
     Attributes:
         sid: the public id of this socket, not that of the transport; the application may change it before the socket is
             admitted.
-        pid: what the client shows when it comes back, to be taken for this socket; None if the application knows no such
-            thing.
+        pid: what the client shows when it comes back, to be taken for this socket, until it has been told; None if the
+            application knows no such thing.
         state: the application's own record of the client.
         admitted: the CONNECT answer has been queued.
     """
@@ -208,6 +208,7 @@ class SocketIO:
         socket.admitted = True
         self._forget_connect_timer()
         answer = {"sid": socket.sid} if socket.pid is None else {"sid": socket.sid, "pid": socket.pid}
+        socket.pid = None
         socket.send(encode_connect(answer, namespace=namespace))
         welcome()
 

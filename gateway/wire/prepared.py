@@ -20,13 +20,15 @@ class Prepared:
         frame: as WebSocket frames, unmasked, one after the other.
     """
 
-    __slots__ = ("_deflated", "_parts", "frame", "packet")
+    __slots__ = ("_deflated", "_offset", "_parts", "_plain", "frame", "packet")
 
     def __init__(self, packet: bytes, frame: bytes, parts: Sequence[tuple[int, bytes]]) -> None:
         self.packet = packet
         self.frame = frame
         self._parts = parts
         self._deflated: bytes | None = None
+        self._offset = 0
+        self._plain: Prepared | None = None
 
     @property
     def deflated(self) -> bytes:
@@ -34,6 +36,15 @@ class Prepared:
         if self._deflated is None:
             self._deflated = b"".join([deflated_frame(opcode, payload) for opcode, payload in self._parts])
         return self._deflated
+
+    @property
+    def plain(self) -> Prepared:
+        """The same without the offset of an event, for clients that it would confuse."""
+        if not self._offset:
+            return self
+        if self._plain is None:
+            self._plain = prepare_text(self.packet[: -self._offset] + b"]")
+        return self._plain
 
 
 def prepare_text(packet: bytes) -> Prepared:
@@ -72,5 +83,8 @@ def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
             argument; it needs no escaping either.
     """
     if offset:
-        return prepare_text(b'42["%b",%b,"%b"]' % (name.encode(), payload, offset.encode()))
+        tail = b',"%b"]' % offset.encode()
+        prepared = prepare_text(b'42["%b",%b%b' % (name.encode(), payload, tail))
+        prepared._offset = len(tail)
+        return prepared
     return prepare_text(b'42["%b",%b]' % (name.encode(), payload))

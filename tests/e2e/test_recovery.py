@@ -17,7 +17,7 @@ from tests.support.engine import Peer, ends, next_packet
 from tests.support.node import NodeClients, NodeDevice
 from tests.support.platform import Person, Platform
 from tests.support.process import Gateway
-from tests.support.raw import WebSocket
+from tests.support.raw import Connection, WebSocket
 
 TRANSPORTS = [pytest.param(WEBSOCKET, id="websocket"), pytest.param(POLLING, id="polling")]
 
@@ -208,6 +208,39 @@ def test_a_pid_takes_nobody_elses_place(platform: Platform) -> None:
     for socket in (first, second):
         wait_for(socket, said.id)
         socket.close()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_darts_client_gets_events_as_its_listeners_can_take_them(platform: Platform, transport: str) -> None:
+    """With a second argument its listeners would get one list of both, and the published SDK throws."""
+    ann = platform.person("ann")
+    room = platform.room(ann)
+    headers = {"User-Agent": "Dart/3.5 (dart:io)"}
+    target = f"/socket.io/?EIO=4&transport={transport}"
+    connect_packet = f"40{json.dumps(ann.auth)}"
+    if transport == "websocket":
+        socket = WebSocket(Connection(ann.url), target, headers=headers)
+        socket.send(connect_packet)
+        packets = [next_packet(socket) for _ in range(3)]
+        ann.send(room.id, "hello")
+        packets.append(next_packet(socket))
+        socket.close()
+    else:
+        connection = Connection(ann.url)
+        opened = connection.ask("GET", target, headers=headers).text
+        target += f"&sid={json.loads(opened[1:])['sid']}"
+        connection.ask("POST", target, headers=headers, body=connect_packet.encode())
+        packets = [opened]
+        while len(packets) < 3:
+            packets += connection.ask("GET", target, headers=headers).text.split("\x1e")
+        ann.send(room.id, "hello")
+        packets += connection.ask("GET", target, headers=headers).text.split("\x1e")
+        connection.close()
+
+    answer, message = packets[1], json.loads(packets[-1][2:])
+    assert list(json.loads(answer[2:])) == ["sid"]
+    assert message[0] == "new-message"
+    assert len(message) == 2
 
 
 def connect(person: Person, **shown: Any) -> tuple[WebSocket, dict[str, Any]]:

@@ -59,6 +59,15 @@ def test_an_event_is_one_argument_on_the_root_namespace() -> None:
     assert prepare_event("room-read", b'{"a":1}').packet == b'42["room-read",{"a":1}]'
 
 
+def test_an_offset_stands_behind_the_argument_and_can_be_left_out() -> None:
+    event = prepare_event("room-read", b'{"a":",\\"x-1\\"]"}', "e-17")
+
+    assert event.packet == b'42["room-read",{"a":",\\"x-1\\"]"},"e-17"]'
+    assert event.plain.packet == b'42["room-read",{"a":",\\"x-1\\"]"}]'
+    assert event.plain is event.plain
+    assert event.plain.plain is event.plain
+
+
 def test_compression_is_done_once_for_all() -> None:
     item = prepare_text(b"4" + b"x" * 100)
     first = item.deflated
