@@ -37,6 +37,9 @@ is quadratic; in larger rooms they learn it as changes come, and from their next
 MEETINGS = 1_000
 """Bound on the meetings that wait for a beat; those above it are for the next snapshot, too."""
 
+ASKED_AT_ONCE = 50
+"""Contacts looked up before the loop turns to others: a node that has died takes all its users offline in one beat."""
+
 encode = msgspec.json.encode
 
 log = structlog.get_logger(__name__)
@@ -178,6 +181,8 @@ class Presence:
                 self._fanout.to_users(tenant_id, told, "tenant-presence", payload, but=user_id)
 
     async def _tell(self, tenant_id: str, users: dict[str, bool]) -> None:
+        if not self._hub.users(tenant_id):
+            return  # they are all on other nodes
         policy = await self._policy_of(tenant_id)
         if self._is_tenant_wide(tenant_id, policy):
             self._tell_all(tenant_id, users)
@@ -193,7 +198,9 @@ class Presence:
             Outbox.put_all([session.outbox for session in sessions], deltas)
 
     async def _tell_contacts(self, tenant_id: str, users: dict[str, bool], max_room: int) -> None:
-        for user_id, online in users.items():
+        for number, (user_id, online) in enumerate(users.items(), 1):
+            if number % ASKED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
             known = await self._contacts.contacts(tenant_id, user_id, max_room=max_room)
             delta = _delta("tenant-presence", user_id, online=online)
             for session in self._hub.sessions_of(tenant_id, known):

@@ -134,6 +134,14 @@ class TestTenant:
         await trio.sleep(BEAT)
         assert (told(ann), told(bob)) == ([online("bob")], [online("ann")])
 
+    async def test_a_node_without_users_of_a_tenant_asks_nothing_on_its_behalf(
+        self, north: Member, south: Member
+    ) -> None:
+        north.policy = south.policy = Policy("contacts", 2_000)
+        north.connect("ann")
+        await quiet()
+        assert (north.contacts.asked, south.contacts.asked) == (1, 0)
+
     async def test_a_storm_of_users_is_a_handful_of_signals(
         self, cluster: Cluster, north: Member, south: Member
     ) -> None:
