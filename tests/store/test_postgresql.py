@@ -142,6 +142,23 @@ class TestAServerThatDoesNotAnswer:
             assert await database.write("ann's", note("c"), None) == "c"
             assert await database.read(notes, together=False) == ["a", "b", "c"]
 
+    async def test_a_server_that_stands_still_is_unavailable_and_goes_on_where_it_was(
+        self, postgresql: Server, bare_url: str
+    ) -> None:
+        async with open_notes(bare_url, answer_s=0.2) as database:
+            await database.write("ann's", note("a"), None)
+            with postgresql.standing_still():
+                with pytest.raises(Unavailable):
+                    await database.write("ann's", note("b"), None)
+                with pytest.raises(Unavailable):
+                    await database.read(notes, together=False)
+                with pytest.raises(Unavailable):
+                    await database.write(other_lane("ann's"), note("c"), None)
+
+            assert await database.write("ann's", note("d"), None) == "d"
+            # What was asked for meanwhile may have been written: "b" was before "d" in its lane.
+            assert {"a", "b", "d"} <= {*await database.read(notes, together=False)}
+
     async def test_readers_are_told_and_those_that_would_wait_for_long_are_turned_away(
         self, bare_url: str
     ) -> None:

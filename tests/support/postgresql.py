@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
@@ -115,6 +115,23 @@ class Server:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """It takes connections and questions, and answers none of them."""
+        assert self._process is not None
+        pids = [pid for (pid,) in self.execute("SELECT pid FROM pg_stat_activity")] + [self._process.pid]
+
+        def all_of_it(number: int) -> None:
+            for pid in pids:
+                with suppress(ProcessLookupError):  # the one that was asked is gone
+                    os.kill(pid, number)
+
+        all_of_it(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            all_of_it(signal.SIGCONT)
 
     def cut(self, url: str) -> None:
         """End every connection to this database."""

@@ -64,8 +64,9 @@ class ServerDatabase:
         return total
 
     async def close(self) -> None:
-        for lane in self._lanes:
-            await lane.close()
+        async with trio.open_nursery() as nursery:
+            for lane in self._lanes:
+                nursery.start_soon(lane.close)
         self._readers.close()
         self._slow_readers.close()
 
