@@ -224,7 +224,9 @@ class Node:
             search=self._search,
             uploads=self._uploads,
             links=self._links,
-            livekit_hooks=self.livekit.follow(self.switchboard.upkeep) if self.livekit is not None else None,
+            livekit_hooks=None
+            if self.livekit is None
+            else self.livekit.follow(self.switchboard.upkeep, mine=self.peers.is_mine),
         )
 
     def _engine_settings(self) -> EngineSettings:

@@ -12,6 +12,7 @@ that was known of it is asked for anew.
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import TypeAlias
 
 import msgspec
@@ -96,6 +97,12 @@ class Peers:
         """Where a node takes connections of other nodes; None if that is not known, or it is gone."""
         peer = self._peers.get(node_id)
         return None if peer is None else peer.address
+
+    def is_mine(self, key: str) -> bool:
+        """Whether, of the living nodes, it is this one that looks after something of this name. One does, or for as long as
+        the nodes do not agree on who is alive, none or two: for work that may be late and may be done twice."""
+        mine = _weight(self.node_id, key)
+        return all(_weight(node_id, key) < mine for node_id in self._peers)
 
     def on_missed(self, call: Told) -> None:
         """Call this with the id of a node when something it said has not arrived: after a loss, when it had said something
@@ -204,3 +211,8 @@ class Peers:
 
     def statistics(self) -> dict[str, int]:
         return {"nodes": len(self._peers) + 1, "said": self._said, "missed": self._missed}
+
+
+def _weight(node_id: str, key: str) -> bytes:
+    """Rendezvous hashing: the heaviest node takes the key, so when one goes only its own keys move."""
+    return blake2b(f"{node_id} {key}".encode(), digest_size=8).digest()

@@ -52,8 +52,11 @@ class LiveKit:
         self._attendance = Attendance()
         self._reconciler: Reconciler | None = None
 
-    def follow(self, calls: MediaEvents) -> Hooks:
+    def follow(self, calls: MediaEvents, *, mine: Callable[[str], bool] = lambda room: True) -> Hooks:
         """Keep in step with these calls from when ``run`` runs. Called once, before it.
+
+        Args:
+            mine: whether this node, of several, looks after a room of this name.
 
         Returns: who takes LiveKit's webhooks.
         """
@@ -63,6 +66,7 @@ class LiveKit:
             attendance=self._attendance,
             errands=self._errands,
             clock=self._clock,
+            mine=mine,
         )
         return Hooks(self._settings, look_soon=self._reconciler.look_soon)
 

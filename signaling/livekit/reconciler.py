@@ -46,6 +46,7 @@ class Reconciler:
     Args:
         calls: what is so, and who decides what to do about it.
         clock: seconds since the epoch, as calls are dated.
+        mine: whether this node, of several, looks at a room of this name in its rounds.
     """
 
     def __init__(
@@ -56,13 +57,15 @@ class Reconciler:
         attendance: Attendance,
         errands: Errands,
         clock: Callable[[], float],
+        mine: Callable[[str], bool],
     ) -> None:
         self._calls = calls
         self._rooms = rooms
         self._attendance = attendance
         self._errands = errands
         self._clock = clock
-        self._live = 0
+        self._mine = mine
+        self._looked_at = 0
         self._next_sweep = -inf
 
     def look_soon(self, room: str) -> None:
@@ -73,8 +76,8 @@ class Reconciler:
         """Round after round, for ever."""
         while True:
             await self._errands.attempt(self._round)
-            pause = max(ROUND_S, self._live / ROOMS_PER_S)
-            until = trio.current_time() + pause * random.uniform(0.9, 1.1)  # not all nodes at the same moment
+            pause = max(ROUND_S, self._looked_at / ROOMS_PER_S)
+            until = trio.current_time() + pause * random.uniform(0.9, 1.1)
             while trio.current_time() < until:
                 await trio.sleep(TICK_S)
                 for room in self._attendance.due(trio.current_time()):
@@ -82,14 +85,15 @@ class Reconciler:
 
     async def _round(self) -> None:
         live = {call.media_room for call in await self._calls.live_calls()}
-        self._live = len(live)
         self._attendance.keep(live)
-        for room in live:
+        mine = [room for room in live if self._mine(room)]
+        self._looked_at = len(mine)
+        for room in mine:
             self.look_soon(room)
         if trio.current_time() >= self._next_sweep:
             self._next_sweep = trio.current_time() + SWEEP_S
             for room in await self._rooms.names() - live:
-                if room.startswith(ROOM_PREFIX):
+                if room.startswith(ROOM_PREFIX) and self._mine(room):
                     self._errands.put(("sweep", room), self._sweep, room)
 
     async def _sweep(self, room: str) -> None:

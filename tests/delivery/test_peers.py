@@ -207,3 +207,30 @@ async def test_more_nodes_than_can_be_are_not_kept(network: Network) -> None:
         await trio.sleep(MOMENT)
         assert one.peers.statistics()["nodes"] == MOST + 1
         nursery.cancel_scope.cancel()
+
+
+async def test_of_the_living_nodes_one_looks_after_each_thing(network: Network) -> None:
+    names = [f"room {number}" for number in range(300)]
+
+    def owners(nodes: list[Ear]) -> dict[str, list[Ear]]:
+        return {name: [node for node in nodes if node.peers.is_mine(name)] for name in names}
+
+    async with trio.open_nursery() as nursery:
+        nodes = [Ear(nursery, network) for _ in range(3)]
+        await trio.sleep(MOMENT)
+        before = owners(nodes)
+        assert {len(found) for found in before.values()} == {1}
+        for node in nodes:
+            assert 50 < sum(found == [node] for found in before.values()) < 150
+        nodes[2].peers.say_goodbye()
+        await trio.sleep(MOMENT)
+        after = owners(nodes[:2])
+        assert all(after[name] == found for name, found in before.items() if found != [nodes[2]])
+        assert {len(found) for found in after.values()} == {1}
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_node_that_is_alone_looks_after_everything(network: Network) -> None:
+    async with trio.open_nursery() as nursery:
+        assert Ear(nursery, network).peers.is_mine("room")
+        nursery.cancel_scope.cancel()

@@ -286,6 +286,19 @@ class TestWhatIsNotOurs:
 
 
 class TestTheLoad:
+    async def test_rooms_that_another_node_looks_after_are_left_to_it_but_for_webhooks(
+        self, world: World, autojump_clock: MockClock
+    ) -> None:
+        room = await world.talk("ann", "bob")
+        world.mine = False
+        await trio.sleep(2 * ROUND_S)
+        world.fake.asked.clear()
+        await trio.sleep(60)
+        assert {method for method, _ in world.fake.asked} <= {"ListRooms"}
+        world.fate = FATES["arrives"]()
+        world.fake.leave(room, "bob")
+        await world.until(lambda: world.calls.status(room) is Status.ENDED, within_s=RIGHT_S)
+
     async def test_rounds_take_longer_with_more_calls_than_can_be_looked_at(
         self, world: World, autojump_clock: MockClock
     ) -> None:

@@ -82,6 +82,7 @@ class KeptCalls:
 class World:
     """
     Attributes:
+        mine: whether the rooms are this node's to look after.
         fate: what becomes of a webhook: after how many seconds it arrives, each time that it does.
     """
 
@@ -90,7 +91,8 @@ class World:
         self.fake.on_webhook = self._send
         self.livekit = LiveKit(SETTINGS, transport=InProcess(self.fake), clock=trio.current_time)
         self.calls = KeptCalls(self.livekit)
-        self.hooks = self.livekit.follow(self.calls)
+        self.mine = True
+        self.hooks = self.livekit.follow(self.calls, mine=lambda room: self.mine)
         self.fate: Callable[[Webhook], list[float]] = lambda webhook: []
         self._nursery = nursery
 
