@@ -9,6 +9,9 @@ published again is known by its sequence number, or by its age. ::
 
 Integers are big-endian. Sequence numbers rise within a channel and a node's life; ``sent at`` is milliseconds of the wall
 clock, so that the clocks of all nodes must agree to within ``WINDOW_MS``.
+
+A node that has just started has heard no numbers yet: for one window, what was overheard before can be played to it once. A
+durable event does no harm then (``delivery/order`` has passed its number); who signals says himself what is out of date.
 """
 
 from __future__ import annotations

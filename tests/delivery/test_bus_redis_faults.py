@@ -18,7 +18,7 @@ from tests.delivery.test_bus_redis import SECRET, attaching
 from tests.support.redis_server import RedisServer, running
 
 CHANNEL = f"gateway:tenant:{TENANT}"
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.require import missing
 
-PATIENCE_S = 20.0
+PATIENCE_S = 40.0
 
 
 def binary() -> str:
@@ -90,10 +90,6 @@ class RedisServer:
         wait_until(lambda: len(self.ask("ROLE")[2]) == 1)
         return self
 
-    def fail_over(self) -> None:
-        """As a sentinel: make a replica the primary, as soon as one is known to be fit for it."""
-        wait_until(lambda: self.ask("SENTINEL", "FAILOVER", "mymaster"))
-
     def info(self, command: str) -> int:
         """How often a command has been called."""
         from valkey import Valkey
@@ -164,9 +160,12 @@ def _agrees(server: RedisServer, size: int) -> bool:
 def sentinel(folder: Path, watched: RedisServer) -> Iterator[RedisServer]:
     """A sentinel that knows the server as ``mymaster``."""
     file = folder / "sentinel.conf"
-    file.write_text(f"sentinel monitor mymaster 127.0.0.1 {watched.port} 1\n")
+    file.write_text(
+        f"sentinel monitor mymaster 127.0.0.1 {watched.port} 1\nsentinel down-after-milliseconds mymaster 500\n"
+    )
     server = RedisServer(folder, ["--sentinel"], file=file)
     with running(server):
         server.ask("SENTINEL", "DEBUG", "INFO-PERIOD", "200", "PING-PERIOD", "200")
-        wait_until(lambda: server.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster") is not None)
+        # A replica can only be promoted when it is known.
+        wait_until(lambda: server.ask("SENTINEL", "REPLICAS", "mymaster"))
         yield server
