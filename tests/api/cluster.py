@@ -35,6 +35,7 @@ from gateway.store.ports import Store
 from gateway.wire.socketio import EVENT, Packet
 from signaling.switchboard import Switchboard
 from tests.delivery.cluster import Network
+from tests.signaling.memory import FakeMedia
 
 GRACE_S = 0.2
 LEASE_S = 0.5
@@ -118,7 +119,7 @@ class Member:
         self.switchboard = Switchboard(
             store=store,
             announce=CallAnnouncer(fanout=self.fanout, devices=OtherDevices(hub=self.hub, nodes=self.peers)),
-            media=None,
+            media=FakeMedia(),
             limiter=limiter,
             clock=now_ms,
         )
