@@ -97,7 +97,15 @@ class Following:
         behind: dict[str, int] = {}
         asked = list(tenant_ids)
         for start in range(0, len(asked), BATCH):
-            heads = await self._log.log_heads(asked[start : start + BATCH])
+            some = asked[start : start + BATCH]
+            known = {tenant_id: self._order.position(tenant_id) or 0 for tenant_id in some}
+            heads = await self._log.log_heads(some)
+            for tenant_id, head in heads.items():
+                if head < known[tenant_id]:
+                    # What was delivered is not in the log: the database was put back to an earlier state.
+                    log.warning("the log has begun again", tenant_id=tenant_id, head=head)
+                    self._order.end(tenant_id)
+                    self._order.begin(tenant_id, head)
             behind.update(
                 (tenant_id, head) for tenant_id, head in heads.items() if self._lacks(tenant_id, head)
             )

@@ -131,6 +131,21 @@ class TestPrice:
         await other.until(END)
         assert server.info("publish") - before <= 3
 
+    async def test_a_storm_of_first_users_is_a_handful_of_subscriptions(
+        self, attach: Attach, server: RedisServer
+    ) -> None:
+        one, other = await attach(), await attach()
+        before = server.info("subscribe")
+        tenants = [f"tenant-{number}" for number in range(1_000)]
+        async with trio.open_nursery() as nursery:
+            for tenant in tenants:
+                nursery.start_soon(other.follow, tenant)
+        assert server.info("subscribe") - before <= 3
+        for tenant in tenants:
+            one.bus.publish(Envelope(tenant, (), "e", b"{}"))
+        for tenant in tenants:
+            await other.until(Envelope(tenant, (), "e", b"{}"))
+
     async def test_a_tenant_whose_users_are_elsewhere_is_not_heard_of(self, attach: Attach) -> None:
         one, other = await attach(), await attach()
         one.bus.publish(Envelope("elsewhere", ("ann",), "new-message", b"{}"))

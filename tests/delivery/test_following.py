@@ -251,6 +251,23 @@ async def test_the_bus_is_told_which_tenants_to_bring(
     assert told_bus == [("follow", TENANT), ("unfollow", TENANT)]
 
 
+async def test_a_database_that_is_put_back_to_an_earlier_state_is_followed_from_there(
+    nodes: tuple[Node, Node], store: Store
+) -> None:
+    one, two = nodes
+    there = await two.connect("ann")
+    for number in range(5):
+        one.write(f"{number}", "ann")
+    await trio.sleep(CHECK_S + SOON_S)
+    assert len(texts(there)) == 5
+    del store.logs[TENANT][2:]
+    await trio.sleep(CHECK_S + SOON_S)
+    two.write("another 3", "ann")
+    one.write("another 4", "ann")
+    await trio.sleep(SOON_S)
+    assert texts(there) == ["another 3", "another 4"]
+
+
 async def test_an_event_for_nobody_here_leaves_no_gap(nodes: tuple[Node, Node], store: Store) -> None:
     one, two = nodes
     there = await two.connect("ann")
