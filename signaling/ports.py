@@ -123,8 +123,8 @@ class CallStore(Protocol):
         """The call of this id, of whatever tenant."""
         ...
 
-    async def live_calls(self) -> list[Call]:
-        """All calls that ring or are active, of all tenants."""
+    async def live_media_rooms(self) -> list[str]:
+        """The media rooms of all calls that ring or are active, of all tenants."""
         ...
 
     async def calls_page(
@@ -229,8 +229,8 @@ class MediaEvents(Protocol):
     late or out of order has asked the media server again before.
     """
 
-    async def live_calls(self) -> Sequence[Call]:
-        """Every call whose room must be there, with who may be in it (``Call.joined``)."""
+    async def live_media_rooms(self) -> Sequence[str]:
+        """Every media room that must be there."""
         ...
 
     async def call_in(self, room_name: str) -> Call | None:

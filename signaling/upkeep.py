@@ -44,9 +44,9 @@ class Upkeep:
 
             await self._steps.take(stray.tenant_id, stray.room_id, stray.call_id, step)
 
-    async def live_calls(self) -> list[Call]:
+    async def live_media_rooms(self) -> list[str]:
         """See ``MediaEvents``; so are the next four."""
-        return await self._store.live_calls()
+        return await self._store.live_media_rooms()
 
     async def call_in(self, room_name: str) -> Call | None:
         # A media room has its call's id behind the last underscore.

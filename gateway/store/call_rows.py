@@ -32,9 +32,9 @@ def find(db: Cursor, call_id: str) -> Call | None:
     return calls[0] if calls else None
 
 
-def live(db: Cursor) -> list[Call]:
-    """See ``CallStore.live_calls``."""
-    return fetch(db, f"{SELECT} WHERE {LIVE}")
+def live_media_rooms(db: Cursor) -> list[str]:
+    """See ``CallStore.live_media_rooms``."""
+    return [name for (name,) in rows(db, f"SELECT media_room FROM calls WHERE {LIVE}")]
 
 
 def due(db: Cursor, now: int, limit: int) -> list[Call]:

@@ -84,7 +84,7 @@ class Reconciler:
                     self.look_soon(room)
 
     async def _round(self) -> None:
-        live = {call.media_room for call in await self._calls.live_calls()}
+        live = set(await self._calls.live_media_rooms())
         self._attendance.keep(live)
         mine = [room for room in live if self._mine(room)]
         self._looked_at = len(mine)

@@ -62,7 +62,11 @@ class MemoryCalls:
         return self.calls.get(call_id)
 
     async def live_calls(self) -> list[Call]:
+        """For tests; the gateway itself has no use for all of them."""
         return [self.calls[call_id] for call_id in self._live.values()]
+
+    async def live_media_rooms(self) -> list[str]:
+        return [call.media_room for call in await self.live_calls()]
 
     async def calls_page(
         self, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None

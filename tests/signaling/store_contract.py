@@ -123,7 +123,9 @@ class CallStoreContract:
             nursery.start_soon(start, "bob")
         one, other = found
         assert one.id == other.id
-        (live,) = [call for call in await talk.store.live_calls() if call.room_id == room_id]
+        assert [name for name in await talk.store.live_media_rooms() if room_id in name] == [one.media_room]
+        live = await talk.store.call(one.id)
+        assert live is not None
         assert live.status is Status.ACTIVE
         assert live.joined == {"ann", "bob"}
         assert (await talk.store.room_and_call(talk.tenant_id, room_id))[0] == live

@@ -48,8 +48,8 @@ class CallOperations(Operations):
     async def call(self, call_id: str) -> Call | None:
         return await self._read(lambda db: call_rows.find(db, call_id), together=True)
 
-    async def live_calls(self) -> list[Call]:
-        return await self._read(call_rows.live, together=True)
+    async def live_media_rooms(self) -> list[str]:
+        return await self._read(call_rows.live_media_rooms)
 
     async def calls_page(
         self, tenant_id: str, room_id: str, *, viewer_id: str | None, limit: int, cursor: str | None

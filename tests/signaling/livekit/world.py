@@ -62,8 +62,8 @@ class KeptCalls:
     def status(self, room: str) -> Status:
         return self._by_room[room].status
 
-    async def live_calls(self) -> list[Call]:
-        return [call for call in self._by_room.values() if call.status.live]
+    async def live_media_rooms(self) -> list[str]:
+        return [room for room, call in self._by_room.items() if call.status.live]
 
     async def call_in(self, room_name: str) -> Call | None:
         return self._by_room.get(room_name)
