@@ -79,17 +79,20 @@ def read_parts(json: bytes | msgspec.Raw, *, by_server: bool) -> Content:
 
 
 def preview(parts: Sequence[Part]) -> str | None:
-    """The line for inbox and push: the text if there is any, else what the first telling part is."""
+    """The line for inbox and push: the text if there is any, else what the first telling part is.
+
+    NUL is replaced, which not every database can hold and no device can show.
+    """
     if len(parts) == 1 and parts[0].type == "text":  # nearly every message
         text = parts[0].text or ""
     else:
         text = "\n".join([part.text for part in parts if part.type == "text" and part.text])
     text = text.strip()
     if text:
-        return text[:PREVIEW_CHARACTERS].rstrip()
+        return text[:PREVIEW_CHARACTERS].rstrip().replace("\0", "\ufffd")
     for part in parts:
         if label := _label(part):
-            return label
+            return label.replace("\0", "\ufffd")
     return None
 
 

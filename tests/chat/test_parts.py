@@ -105,6 +105,10 @@ class TestPreview:
     def test_text_goes_before_the_file_it_comes_with(self) -> None:
         assert preview({"type": "file", "mediaType": "image/png"}, {"type": "text", "text": "look"}) == "look"
 
+    def test_a_nul_is_shown_as_what_cannot_be_shown(self) -> None:
+        assert preview({"type": "text", "text": "a\0b"}) == "a\ufffdb"
+        assert preview({"type": "file", "filename": "a\0.pdf"}) == "a\ufffd.pdf"
+
     def test_long_text_is_cut(self) -> None:
         assert preview({"type": "text", "text": "é" * 1_000}) == "é" * PREVIEW_CHARACTERS
 
