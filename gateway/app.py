@@ -349,6 +349,7 @@ class Node:
             "following": self.following.statistics(),
             "door": self.door.statistics(),
             "hub": self.hub.statistics(),
+            "livekit": self.livekit.statistics() if self.livekit is not None else {},
             "multiplexer": self.multiplexer.statistics(),
             "peers": self.peers.statistics(),
             "presence": self.presence.statistics(),

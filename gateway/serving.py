@@ -74,7 +74,6 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
     try:
         config.data.mkdir(parents=True, exist_ok=True)
         async with open_store(config.database, settings=config.store) as store:
-            first = None if await store.tenants() else await store.create_first_tenant("default")
             url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{_port(public)}"
             node = Node(
                 config,
@@ -84,6 +83,8 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
                 file_key=await store.secret("files"),
                 address=(config.node.host, _port(among_nodes)) if among_nodes else None,
             )
+            # Not before all is there that a start can lack: keys that nobody has seen would be lost.
+            first = None if await store.tenants() else await store.create_first_tenant("default")
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 async with trio.open_nursery() as app:
                     await app.start(node.run)

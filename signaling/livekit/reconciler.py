@@ -42,7 +42,8 @@ ROOM_PREFIX: Final = "fc_"
 
 
 class Reconciler:
-    """
+    """Looks at rooms, in rounds and when told to, and has mended what differs.
+
     Args:
         calls: what is so, and who decides what to do about it.
         clock: seconds since the epoch, as calls are dated.

@@ -29,7 +29,8 @@ DEPARTED_S: Final = 60
 
 
 class Rooms:
-    """
+    """LiveKit's RoomService.
+
     Each method raises ``TwirpError`` when LiveKit refuses or does not answer.
     """
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitSettings:
-    """
+    """One LiveKit as its operator has set it up.
+
     Attributes:
         url: where we reach it; ``http``, ``https``, ``ws`` or ``wss``, all the same to us.
         public_url: where clients reach it.

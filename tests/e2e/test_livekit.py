@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from tests.support.devices import Device
 from tests.support.livekit_fake import Refused
 from tests.support.livekit_served import Fate, ServedLiveKit, at_once, serve_livekit
 from tests.support.platform import Person, Platform, read, refusal
-from tests.support.process import Gateway
+from tests.support.process import ROOT, Gateway
 
 RIGHT_S = 15.0  # the call's state is right within this, webhooks or not
 FATES: dict[str, Fate] = {
@@ -195,6 +198,30 @@ class TestAtTheStart:
         said = self.said(data, settings(livekit, **other), "calls will not work until LiveKit does.*")
         assert reason in said
         assert livekit.fake.secret not in said
+
+
+    def test_a_missing_library_is_said_in_one_line(self, data: Path, livekit: ServedLiveKit) -> None:
+        start = (
+            "import sys; sys.modules['livekit.api'] = None; from gateway.__main__ import main; "
+            f"sys.argv = ['gateway', 'serve', '--port', '0', '--data', {str(data)!r}]; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", start],
+            cwd=ROOT,
+            env={**os.environ, **livekit.environ},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[-1] == (
+            'gateway: livekit.url needs the extra "livekit", which lacks livekit.api'
+        )
+        # And no tenant has been made whose keys nobody has seen.
+        gateway = Gateway(data)
+        assert gateway.start().wait_for_line("sk_live_")
+        gateway.stop()
 
 
 def test_the_token_that_is_handed_out_opens_one_room_and_no_other(pair: Pair, livekit: ServedLiveKit) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from tests.support.browser import Browser, Page
 from tests.support.node import node_modules
 from tests.support.platform import Person
+from tests.support.require import missing
 
 PATIENCE_S = 20.0
 SCRIPTS = {
@@ -59,6 +60,9 @@ class Phone:
 def serve_phones() -> Iterator[str]:
     """The address of a page that has all a phone needs."""
     files = {path: node_modules(package) / "node_modules" / file for path, (package, file) in SCRIPTS.items()}
+    for package, file in SCRIPTS.values():
+        if not (node_modules(package) / "node_modules" / file).exists():
+            missing(package, get="npm install it into the folder that GATEWAY_TEST_NODE_MODULES names.")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, {**files, "/phone.js": PHONE}))
     thread = threading.Thread(target=server.serve_forever, name="pages", kwargs={"poll_interval": 0.05})
     thread.start()
