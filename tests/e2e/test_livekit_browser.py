@@ -49,6 +49,12 @@ class Two:
         self.anns.do("start", "video")
         self.bobs.wait_until("phone.state === 'incoming'")
 
+    def talk(self) -> None:
+        self.ring()
+        self.bobs.do("accept")
+        for phone in (self.anns, self.bobs):
+            phone.wait_until("phone.state === 'active'")
+
     def log_of(self, person: Person) -> dict[str, Any]:
         """The one call log that this person finds in the room."""
         page = read(person.rest.get(f"/chat/rooms/{self.room_id}/messages"), dict[str, Any])
@@ -59,19 +65,22 @@ class Two:
         return data
 
 
+def see(phone: Phone, other: Person) -> None:
+    """The picture of the other moves."""
+    phone.wait_until(f"phone.frames({other.id!r}) > 0")
+    first = phone.do("frames", other.id)
+    phone.wait_until(f"phone.frames({other.id!r}) > {first + ADVANCE}")
+
+
 @pytest.fixture
 def two(calling: Calling, browser: Browser, address: str) -> Two:
     return Two(calling, browser, address)
 
 
 def test_both_see_each_other_until_one_hangs_up(two: Two) -> None:
-    two.ring()
-    two.bobs.do("accept")
+    two.talk()
     for phone, other in ((two.anns, two.bob), (two.bobs, two.ann)):
-        phone.wait_until("phone.state === 'active'")
-        phone.wait_until(f"phone.frames({other.id!r}) > 0")
-        first = phone.do("frames", other.id)
-        phone.wait_until(f"phone.frames({other.id!r}) > {first + ADVANCE}")
+        see(phone, other)
 
     two.anns.do("hangUp")
     for phone, person in ((two.anns, two.ann), (two.bobs, two.bob)):
@@ -82,6 +91,16 @@ def test_both_see_each_other_until_one_hangs_up(two: Two) -> None:
         assert (log["outcome"], log["callType"]) == ("completed", "video")
         assert log["durationSeconds"] >= 0
     assert two.anns.events("call-invite") == []
+
+
+def test_a_page_that_reloads_is_back_in_the_call(two: Two) -> None:
+    two.talk()
+    two.bobs.load()
+    two.bobs.do("rejoin")
+    for phone, other in ((two.anns, two.bob), (two.bobs, two.ann)):
+        see(phone, other)
+    assert two.anns.state == "active"
+    assert two.anns.events("call-ended") == []
 
 
 def test_a_call_that_is_declined(two: Two) -> None:

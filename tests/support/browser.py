@@ -51,10 +51,7 @@ class Page:
         """Load this address and wait until its scripts have run."""
         self._browser.call("Page.enable", session_id=self._session_id)
         self._browser.call("Page.navigate", {"url": url}, session_id=self._session_id)
-        self.evaluate(
-            "new Promise(loaded => document.readyState === 'complete' && location.href !== 'about:blank'"
-            " ? loaded() : addEventListener('load', () => loaded()))"
-        )
+        self._browser.wait_for("Page.loadEventFired", session_id=self._session_id)
 
     def evaluate(self, expression: str) -> Any:
         """The value of this JavaScript, waited for if it is a promise.
@@ -78,6 +75,7 @@ class Browser:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
         self._last = 0
+        self._happened: list[dict[str, Any]] = []
 
     def page(self) -> Page:
         context = self.call("Target.createBrowserContext")["browserContextId"]
@@ -89,15 +87,25 @@ class Browser:
         self, method: str, params: dict[str, Any] | None = None, *, session_id: str | None = None
     ) -> dict[str, Any]:
         self._last += 1
+        self._happened.clear()
         message = {"id": self._last, "method": method, "params": params or {}}
         self._connection.send(json.dumps(message | ({"sessionId": session_id} if session_id else {})))
-        while True:
-            answer = json.loads(self._connection.recv(ANSWER_S))
-            if answer.get("id") == self._last:  # what has no id tells of something that happened
-                if "error" in answer:
-                    raise PageFailed(f"{method}: {answer['error']}")
-                result: dict[str, Any] = answer["result"]
-                return result
+        while (answer := self._receive()).get("id") != self._last:
+            self._happened.append(answer)
+        if "error" in answer:
+            raise PageFailed(f"{method}: {answer['error']}")
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def wait_for(self, event: str, *, session_id: str) -> None:
+        """Until this has happened, since the last call was made."""
+        wanted = (event, session_id)
+        while wanted not in [(one.get("method"), one.get("sessionId")) for one in self._happened]:
+            self._happened.append(self._receive())
+
+    def _receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._connection.recv(ANSWER_S))
+        return message
 
 
 @contextmanager
@@ -117,9 +125,8 @@ def start_browser() -> Iterator[Browser]:
         try:
             with connect(_address(Path(profile), child), max_size=None, proxy=None) as connection:
                 yield Browser(connection)
-                with suppress(Exception):  # the connection may end before the answer
-                    connection.send(json.dumps({"id": 0, "method": "Browser.close"}))
         finally:
+            child.terminate()
             with suppress(subprocess.TimeoutExpired):
                 child.wait(5)
             child.kill()

@@ -52,6 +52,16 @@ class Phone {
     await this.join(livekit);
   }
 
+  // What a page does that finds a call going on in the room that it opens.
+  async rejoin() {
+    const answer = await fetch(`${this.url}/v1/chat/rooms/${this.roomId}/calls/active`, {
+      headers: { Authorization: `Bearer ${this.token}` },
+    });
+    this.call = (await answer.json()).call;
+    const { livekit } = await this.rest(`/${this.call.id}/token`);
+    await this.join(livekit);
+  }
+
   decline() {
     return this.rest(`/${this.call.id}/decline`);
   }

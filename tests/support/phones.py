@@ -28,10 +28,16 @@ PHONE = Path(__file__).with_name("phone.js")
 class Phone:
     """One person's phone, in a page."""
 
-    def __init__(self, page: Page, person: Person, room_id: str) -> None:
+    def __init__(self, page: Page, address: str, person: Person, room_id: str) -> None:
         self._page = page
-        arguments = ", ".join(json.dumps(one) for one in (person.url, person.token, room_id))
-        page.evaluate(f"globalThis.phone = new Phone({arguments}); phone.connected()")
+        self._address = address
+        self._arguments = ", ".join(json.dumps(one) for one in (person.url, person.token, room_id))
+        self.load()
+
+    def load(self) -> None:
+        """Load the page, again if need be: a new phone, which knows of no call."""
+        self._page.open(self._address)
+        self._page.evaluate(f"globalThis.phone = new Phone({self._arguments}); phone.connected()")
 
     def do(self, action: str, *arguments: Any) -> Any:
         """Call a method of the phone and wait for what it returns."""
@@ -76,9 +82,7 @@ def serve_phones() -> Iterator[str]:
 
 def open_phone(browser: Browser, address: str, person: Person, room_id: str) -> Phone:
     """A phone in a page of its own, connected."""
-    page = browser.page()
-    page.open(address)
-    return Phone(page, person, room_id)
+    return Phone(browser.page(), address, person, room_id)
 
 
 class _Handler(SimpleHTTPRequestHandler):
