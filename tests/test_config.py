@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 
 from gateway.config import Config, LiveKit, leaves, load, variable
 from gateway.errors import ConfigError
@@ -263,6 +264,16 @@ class TestTheDevelopmentFile:
         config = load(file=DEVELOPMENT.with_name("cluster.toml"), environ={}, flags={})
         assert config.bus == "redis"
         assert config.database == config.database_url
+
+    @pytest.mark.parametrize("name", ["gateway-1", "gateway-2"])
+    def test_the_gateways_of_the_compose_file_get_settings_that_can_be_used(self, name: str) -> None:
+        compose = yaml.safe_load(DEVELOPMENT.with_name("compose.yaml").read_text())
+        config = load(file=None, environ=compose["services"][name]["environment"], flags={})
+        assert config.bus == "redis"
+        assert config.node.host == name
+        media = yaml.safe_load(compose["services"]["livekit"]["environment"]["LIVEKIT_CONFIG"])
+        assert media["keys"] == {config.livekit.api_key: config.livekit.api_secret}
+        assert int(compose["services"][name]["stop_grace_period"].removesuffix("s")) > config.drain_s
 
     def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
         text = DEVELOPMENT.read_text()

@@ -1,0 +1,204 @@
+"""Three gateways behind HAProxy: clients that stick to none, one that dies, and all of them replaced while people talk."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Opener, end
+from tests.support.cluster import Cluster, running_cluster
+from tests.support.devices import POLLING, UPGRADE, WEBSOCKET, Transports
+from tests.support.livekit_served import serve_livekit
+from tests.support.node import NodeClients
+from tests.support.platform import Person, Platform, read
+
+GATEWAYS = 3
+DRAIN_S = 4.0
+TRANSPORTS = [
+    pytest.param(WEBSOCKET, id="websocket"),
+    pytest.param(POLLING, id="polling"),
+    pytest.param(UPGRADE, id="upgrade"),
+]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with serve_livekit() as livekit:
+        media = {"url": livekit.url, "api_key": livekit.fake.key, "api_secret": livekit.fake.secret}
+        with running_cluster(folder, gateways=GATEWAYS, livekit=media, drain_s=DRAIN_S) as cluster:
+            yield cluster
+            with ThreadPoolExecutor() as pool:
+                list(pool.map(end, cluster.gateways))
+
+
+@pytest.fixture
+def platform(cluster: Cluster) -> Platform:
+    return cluster.platform
+
+
+class Traffic:
+    """Somebody who writes one message after the other, for the time of the block.
+
+    Attributes:
+        sent: the ids of what was acknowledged, in order.
+        failures: what was answered otherwise.
+    """
+
+    def __init__(self, person: Person, room_id: str, *, again: bool = False) -> None:
+        """
+        Args:
+            again: send what failed once more, as clients do, under the same ``clientMessageId``.
+        """
+        self.sent: list[str] = []
+        self.failures: list[str] = []
+        self._person, self._room_id, self._again = person, room_id, again
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic")
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping.wait(0.02):
+            number += 1
+            try:
+                message = self._person.send(self._room_id, str(number), clientMessageId=f"{number}")
+            except Exception as error:
+                self.failures.append(repr(error))
+                number -= self._again
+            else:
+                self.sent.append(message.id)
+
+
+class Crowd:
+    """Devices of the published client, which come back by themselves, spread over the gateways."""
+
+    def __init__(self, clients: NodeClients, people: list[Person], kinds: list[Transports]) -> None:
+        self.devices = [
+            clients.connect(person.url, auth=person.auth, transports=kind, reconnection=True)
+            for person in people
+            for kind in kinds
+        ]
+        self._ids = [person.id for person in people]
+        self._sids = [device.inbox.seen("@connected")[0]["sid"] for device in self.devices]
+
+    def connections(self) -> list[int]:
+        return [len(device.inbox.seen("@connected")) for device in self.devices]
+
+    def require_all_of(self, messages: list[str], room_id: str) -> None:
+        """Each has been told of each of these, once, in order, as one and the same socket."""
+        for device, sid in zip(self.devices, self._sids, strict=True):
+            device.inbox.take("new-message", id=messages[-1])
+            assert [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)] == messages
+            first, *others = device.inbox.seen("@connected")
+            assert all(back["recovered"] and back["sid"] == sid for back in others), [first, *others]
+
+    def require_nobody_was_offline(self) -> None:
+        """Nor even was a device turned away when it came back."""
+        for device in self.devices:
+            gone = {payload["userId"] for payload in device.inbox.seen("tenant-presence", online=False)}
+            assert gone.isdisjoint(self._ids)
+            assert device.inbox.seen("@refused") == []
+
+    def close(self) -> None:
+        for device in self.devices:
+            device.close()
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS)
+def test_people_chat_whatever_gateway_each_connection_and_request_comes_to(
+    platform: Platform, any_device: Opener, transports: Transports
+) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob)
+    devices = [any_device(person, transports) for person in (ann, bob) * GATEWAYS]
+    typist, watcher = devices[:2]
+    for device in devices:
+        device.emit("join-room", {"roomId": room.id})
+        device.inbox.take("joined-room", roomId=room.id)
+
+    typist.emit("typing", {"roomId": room.id, "isTyping": True})
+    watcher.inbox.take("typing", userId=ann.id, isTyping=True)
+    sent = [person.send(room.id, str(number)).id for number in range(10) for person in (ann, bob)]
+
+    for device in devices:
+        device.inbox.take("new-message", id=sent[-1])
+        assert [message["id"] for message in device.inbox.seen("new-message", roomId=room.id)] == sent
+
+
+def test_a_call_rings_on_every_device_and_one_of_them_takes_it(platform: Platform, device: Opener) -> None:
+    ann, bob = platform.person("ann"), platform.person("bob")
+    room = platform.room(ann, bob)
+    of_ann = [device(ann) for _ in range(GATEWAYS)]
+    of_bob = [device(bob) for _ in range(GATEWAYS)]
+
+    path = f"/chat/rooms/{room.id}/calls"
+    call_id = read(ann.rest.post(path, {}), dict[str, Any])["call"]["id"]
+    for one in of_bob:
+        one.inbox.take("call-invite", callId=call_id)
+    assert bob.rest.post(f"{path}/{call_id}/accept", {}).is_success
+
+    for one in of_ann:
+        one.inbox.take("call-accepted", callId=call_id)
+
+
+def test_a_gateway_that_dies_costs_its_clients_a_moment_and_nobody_a_message(
+    cluster: Cluster, node_clients: NodeClients
+) -> None:
+    platform = cluster.platform
+    people = [platform.person(name) for name in ("ann", "bob", "cat")]
+    room = platform.room(*people)
+    crowd = Crowd(node_clients, people, [WEBSOCKET, POLLING, UPGRADE])
+
+    with Traffic(people[0], room.id, again=True) as traffic:
+        for gateway in cluster.gateways:
+            gateway.kill()
+            time.sleep(0.5)  # of traffic
+            gateway.start()
+
+    last = people[0].send(room.id, "the last")
+    history = [message.id for message in people[0].history(room.id)]
+    assert history == [*traffic.sent, last.id]
+    crowd.require_all_of(history, room.id)
+    assert sum(crowd.connections()) > len(crowd.devices)
+    crowd.close()
+
+
+def test_gateways_replaced_one_by_one_under_load(cluster: Cluster, node_clients: NodeClients) -> None:
+    """Nothing is lost, no request fails, nobody is seen offline, and no client must move twice for one of them."""
+    platform = cluster.platform
+    people = [platform.person(f"p{number}") for number in range(8)]
+    room = platform.room(*people)
+    crowd = Crowd(node_clients, people, [WEBSOCKET, POLLING, UPGRADE])
+    moved = 0
+
+    with Traffic(people[0], room.id) as one, Traffic(people[1], room.id) as other:
+        for gateway in cluster.gateways:
+            before = crowd.connections()
+            end(gateway)
+            time.sleep(1.0)  # the slowest client waits half a second before it comes back
+            costs = [after - earlier for after, earlier in zip(crowd.connections(), before, strict=True)]
+            assert max(costs) <= 1, costs
+            moved += sum(costs)
+            gateway.start()
+
+    last = people[0].send(room.id, "the last")
+    history = [message.id for message in people[0].history(room.id)]
+    assert one.failures + other.failures == []
+    assert sorted(history) == sorted([*one.sent, *other.sent, last.id])
+    crowd.require_all_of(history, room.id)
+    crowd.require_nobody_was_offline()
+    assert moved >= len(crowd.devices)
+    crowd.close()
