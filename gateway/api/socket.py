@@ -140,14 +140,14 @@ class ChatSockets:
         returned = await self._recovery.recover(
             caller.tenant,
             session.user_id,
-            pid=auth.get("pid") if session.outbox.takes_offsets else None,
+            pid=auth.get("pid"),
             offset=auth.get("offset"),
             limit_bytes=session.outbox.limit_bytes // 2,
         )
         invites = await self._ringing(session) if returned is None else []
         if returned is not None:
             socket.sid, socket.pid = returned.sid, returned.pid
-        elif session.outbox.takes_offsets:
+        else:
             socket.pid = self._recovery.pid(caller.tenant, session.user_id, socket.sid)
         session.sid = socket.sid
 

@@ -31,16 +31,15 @@ class Outbox:
         owner: told, once, when the limit is passed.
 
     Attributes:
-        takes_offsets: events go out with their offsets; a client of which this is not so cannot come back.
+        apart: the offsets of events go out behind them, not in them (see ``Prepared.apart``); the carrier's to do.
         queue: what no transport has taken yet.
         size: bytes queued or taken but not yet written; the carrier lowers it as it writes.
     """
 
-    __slots__ = ("carrier", "closed", "limit_bytes", "owner", "queue", "size")
+    __slots__ = ("apart", "carrier", "closed", "limit_bytes", "owner", "queue", "size")
 
-    takes_offsets = True
-
-    def __init__(self, limit_bytes: int, owner: Overflow) -> None:
+    def __init__(self, limit_bytes: int, owner: Overflow, *, apart: bool = False) -> None:
+        self.apart = apart
         self.limit_bytes = limit_bytes
         self.owner = owner
         self.carrier: Carrier | None = None
@@ -91,25 +90,3 @@ class Outbox:
     def close(self) -> None:
         """Take nothing more. What is queued may still be written."""
         self.closed = True
-
-
-class PlainOutbox(Outbox):
-    """The outbox of a client that cannot take an offset behind an event's argument."""
-
-    __slots__ = ("_most_bytes",)
-
-    takes_offsets = False
-
-    def __init__(self, limit_bytes: int, owner: Overflow) -> None:
-        # A limit that everything is over, so that fan-out, which does not ask who is who, comes to put.
-        super().__init__(-1, owner)
-        self._most_bytes = limit_bytes
-
-    def put(self, item: Prepared) -> None:
-        self.limit_bytes = self._most_bytes
-        super().put(item.plain)
-        self.limit_bytes = -1
-
-    def put_transient(self, item: Prepared) -> None:
-        if self.size * 4 < self._most_bytes:
-            self.put(item)

@@ -24,7 +24,7 @@ import msgspec
 import structlog
 import trio
 
-from gateway.delivery.outbox import Outbox, PlainOutbox
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Timer, Wheel
 from gateway.net.links import Link
 from gateway.net.ports import MessageReceiver
@@ -85,10 +85,10 @@ class EngineSession:
 
     upper: MessageReceiver
 
-    def __init__(self, sessions: EngineSessions, state: State, *, takes_offsets: bool) -> None:
+    def __init__(self, sessions: EngineSessions, state: State, *, apart: bool) -> None:
         self.sid = sessions.node_id + secrets.token_urlsafe(15)
         self.state = state
-        self.outbox = (Outbox if takes_offsets else PlainOutbox)(sessions.settings.outbox_bytes, self)
+        self.outbox = Outbox(sessions.settings.outbox_bytes, self, apart=apart)
         self.poll_wakeup: trio.Event | None = None
         self.poll_paused: trio.Event | None = None
         self.parse_failed = False
@@ -279,13 +279,13 @@ class EngineSessions:
         self._accept = accept
         self._sessions: dict[str, EngineSession] = {}
 
-    def open(self, state: State, *, takes_offsets: bool = True) -> EngineSession:
+    def open(self, state: State, *, apart: bool = False) -> EngineSession:
         """A new session on its first transport; the open packet is queued.
 
         Args:
-            takes_offsets: see ``Outbox``.
+            apart: see ``Outbox``.
         """
-        session = EngineSession(self, state, takes_offsets=takes_offsets)
+        session = EngineSession(self, state, apart=apart)
         session.upper = self._accept(session)
         self._sessions[session.sid] = session
         return session

@@ -110,6 +110,8 @@ class Link(ABC):
 
     def wire_bytes(self, items: list[Prepared]) -> bytes:
         """What these packets are on this connection; for a single one, the shared bytes themselves."""
+        if self.outbox.apart:
+            items = [item.apart for item in items]
         if self.deflate:
             return b"".join([item.deflated for item in items])
         return items[0].frame if len(items) == 1 else b"".join([item.frame for item in items])

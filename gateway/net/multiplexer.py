@@ -237,11 +237,13 @@ class Multiplexer:
         """``link.wire_bytes(items)``, joined once for all who have the same packets queued, as a crowded room has."""
         if link.deflate:
             return link.wire_bytes(items)
+        if link.outbox.apart:
+            items = [item.apart for item in items]
         if len(items) == 1:
             return items[0].frame
         if items != self._joined_items:
             self._joined_items = items.copy()
-            self._joined = link.wire_bytes(items)
+            self._joined = b"".join([item.frame for item in items])
         return self._joined
 
     def mark(self, link: Multiplexed) -> None:

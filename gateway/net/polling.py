@@ -50,7 +50,7 @@ class EngineEndpoint:
             return _bad_request(0, "Transport unknown")
         sid = query.get("sid")
         if sid is None:
-            return self._sessions.open(State.WEBSOCKET, takes_offsets=_takes_offsets(request))
+            return self._sessions.open(State.WEBSOCKET, apart=_wants_offsets_apart(request))
         session = self._sessions.get(sid)
         if session is None:
             return _bad_request(1, "Session ID unknown")
@@ -69,7 +69,7 @@ class EngineEndpoint:
         if sid is None:
             if request.method != "GET":
                 return _bad_request(2, "Bad handshake method")
-            return _payload(self._sessions.open(State.POLLING, takes_offsets=_takes_offsets(request)))
+            return _payload(self._sessions.open(State.POLLING, apart=_wants_offsets_apart(request)))
         session = self._sessions.get(sid)
         if session is None:
             return _bad_request(1, "Session ID unknown")
@@ -141,6 +141,8 @@ class EngineEndpoint:
 
 def _payload(session: EngineSession) -> Response:
     items = session.outbox.take()
+    if session.outbox.apart:
+        items = [item.apart for item in items]
     session.outbox.size = 0
     return _answer(items or [NOOP if session.state is not State.CLOSED else CLOSE])
 
@@ -150,10 +152,14 @@ def _answer(items: list[Prepared]) -> Response:
     return Response(200, body, content_type=TEXT, headers=NO_STORE)
 
 
-def _takes_offsets(request: Request) -> bool:
-    # Dart's client hands an event with a second argument to its listeners as one list of both, which the published SDK
-    # takes for the event itself, and throws (socket_io_client 3, Socket.emitEvent).
-    return not request.headers.get("user-agent", "").startswith("Dart/")
+def _wants_offsets_apart(request: Request) -> bool:
+    """Whether a second argument of an event might confuse this client's listeners.
+
+    Dart's library hands a listener one list of both, which the published SDK casts to an object, and Python's calls it with
+    both. Flutter for the web is a browser, and cannot be told from the clients in JavaScript, which take offsets either way.
+    """
+    agent = request.headers.get("user-agent", "")
+    return agent.startswith(("Dart/", "Mozilla/")) or "python" in agent.lower()
 
 
 def _bad_request(code: int, message: str) -> Response:

@@ -20,15 +20,15 @@ class Prepared:
         frame: as WebSocket frames, unmasked, one after the other.
     """
 
-    __slots__ = ("_deflated", "_offset", "_parts", "_plain", "frame", "packet")
+    __slots__ = ("_apart", "_deflated", "_offset", "_parts", "frame", "packet")
 
     def __init__(self, packet: bytes, frame: bytes, parts: Sequence[tuple[int, bytes]]) -> None:
         self.packet = packet
         self.frame = frame
         self._parts = parts
         self._deflated: bytes | None = None
-        self._offset = 0
-        self._plain: Prepared | None = None
+        self._offset = b""
+        self._apart: Prepared | None = None
 
     @property
     def deflated(self) -> bytes:
@@ -38,13 +38,15 @@ class Prepared:
         return self._deflated
 
     @property
-    def plain(self) -> Prepared:
-        """The same without the offset of an event, for clients that it would confuse."""
+    def apart(self) -> Prepared:
+        """The same with the offset in an event of its own behind it, for clients that a second argument would confuse: they
+        take note of a string at the end of any event, and have no listener for this one."""
         if not self._offset:
             return self
-        if self._plain is None:
-            self._plain = prepare_text(self.packet[: -self._offset] + b"]")
-        return self._plain
+        if self._apart is None:
+            event = prepare_text(self.packet[: -len(self._offset)] + b"]")
+            self._apart = join((event, prepare_text(b'42["offset"' + self._offset)))
+        return self._apart
 
 
 def prepare_text(packet: bytes) -> Prepared:
@@ -85,6 +87,6 @@ def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
     if offset:
         tail = b',"%b"]' % offset.encode()
         prepared = prepare_text(b'42["%b",%b%b' % (name.encode(), payload, tail))
-        prepared._offset = len(tail)
+        prepared._offset = tail
         return prepared
     return prepare_text(b'42["%b",%b]' % (name.encode(), payload))

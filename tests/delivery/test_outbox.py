@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.outbox import Outbox, PlainOutbox
-from gateway.wire.prepared import Prepared, prepare_event, prepare_text
+from gateway.delivery.outbox import Outbox
+from gateway.wire.prepared import Prepared, prepare_text
 from tests.delivery.conftest import Owner
 
 
@@ -137,29 +137,3 @@ def test_putting_on_all_at_once_is_putting_on_each(history: list[tuple[int, bool
         assert (one.size, one.closed, one.queue) == (other.size, other.closed, other.queue)
         assert (one_owner.overflows, one_carrier.woken) == (other_owner.overflows, other_carrier.woken)
         assert one.size <= limit
-
-
-def test_a_plain_one_takes_events_without_their_offsets_however_they_are_put() -> None:
-    event = prepare_event("new-message", b'{"n":1}', "e-17")
-    box = PlainOutbox(1_000, Owner())
-    box.carrier = Carrier()
-
-    box.put(event)
-    Outbox.put_all([box], event)
-    box.put_transient(event)
-
-    assert [taken.packet for taken in box.queue] == [b'42["new-message",{"n":1}]'] * 3
-    assert box.size == 3 * len(event.plain.frame)
-    assert not box.takes_offsets
-
-
-def test_a_plain_one_has_its_limit_too() -> None:
-    owner = Owner()
-    box = PlainOutbox(100, owner)
-    box.put(item(60))
-    box.put_transient(item(10))  # it lags
-    Outbox.put_all([box], item(40))
-    assert (len(box.queue), owner.overflows) == (2, 0)
-    Outbox.put_all([box], item(10))
-    Outbox.put_all([box], item(10))
-    assert (len(box.queue), box.closed, owner.overflows) == (2, True, 1)

@@ -210,37 +210,79 @@ def test_a_pid_takes_nobody_elses_place(platform: Platform) -> None:
         socket.close()
 
 
+AGENTS = ["Dart/3.5 (dart:io)", "Mozilla/5.0 (X11; Linux x86_64)", "Python/3.11 aiohttp/3.14", "python-requests/2.34"]
+
+
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
-def test_darts_client_gets_events_as_its_listeners_can_take_them(platform: Platform, transport: str) -> None:
-    """With a second argument its listeners would get one list of both, and the published SDK throws."""
+@pytest.mark.parametrize("agent", AGENTS)
+def test_clients_that_a_second_argument_would_confuse_get_offsets_apart_and_come_back(
+    platform: Platform, transport: str, agent: str
+) -> None:
+    """Dart's listeners would get one list of both, and the published SDK throws; Flutter for the web is a browser."""
     ann = platform.person("ann")
     room = platform.room(ann)
-    headers = {"User-Agent": "Dart/3.5 (dart:io)"}
-    target = f"/socket.io/?EIO=4&transport={transport}"
-    connect_packet = f"40{json.dumps(ann.auth)}"
-    if transport == "websocket":
-        socket = WebSocket(Connection(ann.url), target, headers=headers)
-        socket.send(connect_packet)
-        packets = [next_packet(socket) for _ in range(3)]
-        ann.send(room.id, "hello")
-        packets.append(next_packet(socket))
-        socket.close()
-    else:
-        connection = Connection(ann.url)
-        opened = connection.ask("GET", target, headers=headers).text
-        target += f"&sid={json.loads(opened[1:])['sid']}"
-        connection.ask("POST", target, headers=headers, body=connect_packet.encode())
-        packets = [opened]
-        while len(packets) < 3:
-            packets += connection.ask("GET", target, headers=headers).text.split("\x1e")
-        ann.send(room.id, "hello")
-        packets += connection.ask("GET", target, headers=headers).text.split("\x1e")
-        connection.close()
+    client = Client(ann.url, transport, agent)
+    answer = client.connect(ann.auth)
+    first = ann.send(room.id, "heard")
+    message, offset = client.until_offset()
+    client.close()
+    missed = ann.send(room.id, "missed")
 
-    answer, message = packets[1], json.loads(packets[-1][2:])
-    assert list(json.loads(answer[2:])) == ["sid"]
-    assert message[0] == "new-message"
-    assert len(message) == 2
+    again = Client(ann.url, transport, agent)
+    back = again.connect({**ann.auth, "pid": answer["pid"], "offset": offset})
+    replayed, _ = again.until_offset()
+    again.close()
+
+    assert message[0] == replayed[0] == "new-message"
+    assert [one[1]["id"] for one in (message, replayed)] == [first.id, missed.id]
+    assert len(message) == len(replayed) == 2
+    assert (back["sid"], back["pid"]) == (answer["sid"], answer["pid"])
+
+
+class Client:
+    """A bare client that says what it is."""
+
+    def __init__(self, url: str, transport: str, agent: str) -> None:
+        self._headers = {"User-Agent": agent}
+        self._connection = Connection(url)
+        self._target = f"/socket.io/?EIO=4&transport={transport}"
+        self._socket: WebSocket | None = None
+        self._packets: list[str] = []
+        if transport == "websocket":
+            self._socket = WebSocket(self._connection, self._target, headers=self._headers)
+            self._next()
+        else:
+            opened = self._connection.ask("GET", self._target, headers=self._headers).text
+            self._target += f"&sid={json.loads(opened[1:])['sid']}"
+
+    def connect(self, auth: dict[str, Any]) -> dict[str, Any]:
+        packet = f"40{json.dumps(auth)}"
+        if self._socket is not None:
+            self._socket.send(packet)
+        else:
+            self._connection.ask("POST", self._target, headers=self._headers, body=packet.encode())
+        answer: dict[str, Any] = json.loads(self._next()[2:])
+        return answer
+
+    def until_offset(self) -> tuple[list[Any], str]:
+        """The next durable event, and the offset right behind it."""
+        before: list[Any] = []
+        while True:
+            event = json.loads(self._next()[2:])
+            if event[0] == "offset":
+                assert len(event) == 2
+                return before, event[1]
+            before = event
+
+    def _next(self) -> str:
+        if self._socket is not None:
+            return next_packet(self._socket)
+        while not self._packets:
+            self._packets = self._connection.ask("GET", self._target, headers=self._headers).text.split("\x1e")
+        return self._packets.pop(0)
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def connect(person: Person, **shown: Any) -> tuple[WebSocket, dict[str, Any]]:

@@ -193,20 +193,42 @@ for _shape in (*EVENTS.values(), RoomDetail, RoomPage, MessagePage, ErrorBody):
 DURABLE = {"new-message", "message-updated", "room-read", "room-participants-changed"}
 
 
+def is_durable(event: str) -> bool:
+    """Whether it is kept in the log. Of calls some are and some are not."""
+    return event in DURABLE
+
+
 def check_event(event: str, arguments: list[Any]) -> dict[str, Any]:
     """The payload of a server's event, as a published client takes it: exactly one object, with every key it casts. Behind
-    that of a durable event stands its offset (D12), of which published clients take no notice.
+    that of a durable event stands its offset (D12), of which published clients in JavaScript take no notice.
 
     Raises:
         AssertionError: a published client would misread it or throw.
     """
-    assert event in EVENTS, f"no client knows the event {event!r}"
     payload, *offset = arguments
-    if event in DURABLE or (offset and event.startswith("call-")):
+    if is_durable(event) or (offset and event.startswith("call-")):
         assert len(offset) == 1, f"{event} must carry its offset, not {offset!r}"
-        assert re.fullmatch(r"[0-9a-f]+-[1-9]\d*", offset[0]), f"{event}: no offset: {offset[0]!r}"
+        check_offset(offset[0])
     else:
         assert not offset, f"{event} must carry exactly one argument, not {arguments!r}"
+    return check_payload(event, payload)
+
+
+def check_offset(offset: Any) -> None:
+    """
+    Raises:
+        AssertionError: it is none of ours.
+    """
+    assert isinstance(offset, str), offset
+    assert re.fullmatch(r"[0-9a-f]+-[1-9]\d*", offset), f"no offset: {offset!r}"
+
+
+def check_payload(event: str, payload: Any) -> dict[str, Any]:
+    """
+    Raises:
+        AssertionError: a published client would misread it or throw.
+    """
+    assert event in EVENTS, f"no client knows the event {event!r}"
     assert isinstance(payload, dict), f"{event} must carry an object, not {payload!r}"
     try:
         msgspec.convert(payload, EVENTS[event])

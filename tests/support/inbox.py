@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.contract import check_event
+from tests.support.contract import check_event, check_offset, check_payload, is_durable
 
 PATIENCE_S = 10.0  # how long anything that must happen may take; only a failing test waits so long
 
@@ -17,9 +17,14 @@ class Inbox:
 
     What happens to the connection itself is recorded under names with an ``@``: ``@connected``, ``@disconnected``,
     ``@upgraded``, ``@pinged``.
+
+    Args:
+        apart: the client is one to which offsets are told in an event of their own, behind each durable one.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, apart: bool = False) -> None:
+        self._apart = apart
+        self._offset_due = self._last = ""
         self._changed = threading.Condition()
         self._all: list[tuple[str, Any]] = []
         self._untaken: list[tuple[str, Any]] = []
@@ -28,13 +33,25 @@ class Inbox:
     def put(self, event: str, arguments: list[Any]) -> None:
         """Take note of a server's event; one that breaks the contract is kept as a fault, raised in the test's thread."""
         try:
-            payload = check_event(event, arguments)
+            payload = self._check_apart(event, *arguments) if self._apart else check_event(event, arguments)
         except AssertionError as error:
             with self._changed:
                 self._faults.append(str(error))
                 self._changed.notify_all()
         else:
-            self.note(event, payload)
+            if payload is not None:
+                self.note(event, payload)
+
+    def _check_apart(self, event: str, argument: Any) -> dict[str, Any] | None:
+        """The payload; None of the offset itself."""
+        due, self._offset_due = self._offset_due, event if is_durable(event) else ""
+        if event == "offset":
+            assert due or self._last.startswith("call-"), "an offset of nothing"
+            check_offset(argument)
+            return None
+        assert not due, f"{event} came before the offset of {due}"
+        self._last = event
+        return check_payload(event, argument)
 
     def note(self, event: str, payload: Any) -> None:
         with self._changed:

@@ -25,7 +25,7 @@ class PythonDevice:
     """
 
     def __init__(self, *, namespace: str, ca: str | None, reconnection: bool) -> None:
-        self.inbox = Inbox()
+        self.inbox = Inbox(apart=True)
         self.refusal: Any = None
         self._namespace = namespace
         self._loop = asyncio.new_event_loop()

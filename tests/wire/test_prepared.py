@@ -59,13 +59,14 @@ def test_an_event_is_one_argument_on_the_root_namespace() -> None:
     assert prepare_event("room-read", b'{"a":1}').packet == b'42["room-read",{"a":1}]'
 
 
-def test_an_offset_stands_behind_the_argument_and_can_be_left_out() -> None:
+def test_an_offset_stands_behind_the_argument_or_apart_in_an_event_of_its_own() -> None:
     event = prepare_event("room-read", b'{"a":",\\"x-1\\"]"}', "e-17")
 
     assert event.packet == b'42["room-read",{"a":",\\"x-1\\"]"},"e-17"]'
-    assert event.plain.packet == b'42["room-read",{"a":",\\"x-1\\"]"}]'
-    assert event.plain is event.plain
-    assert event.plain.plain is event.plain
+    assert event.apart.packet == b'42["room-read",{"a":",\\"x-1\\"]"}]\x1e42["offset","e-17"]'
+    assert event.apart is event.apart
+    assert event.apart.apart is event.apart
+    assert prepare_event("typing", b"{}").apart.packet == b'42["typing",{}]'
 
 
 def test_compression_is_done_once_for_all() -> None:
