@@ -8,7 +8,6 @@ alone keeps every call right within 15 seconds::
     webhook ──▶ look_soon ─┐                       present, not in the call ─▶ media_joined: he is sent away
                            ├─▶ look at one room ─▶ in the call, missing long ─▶ media_left, or media_finished
     every 3 s, live calls ─┘                       an active call without room ─▶ made again
-                                                   a call that is over         ─▶ the room is closed
     every 15 s: rooms of calls that are over, whose closing failed ────────────────▶ closed
 
 Who was sent away and shows his old token again is in the room until the next look at it: milliseconds with webhooks, a round
@@ -111,11 +110,7 @@ class Reconciler:
             raise
         # After LiveKit was asked: whoever it let in by a token of ours is in the call by now, or has left it since.
         call = await self._calls.call_in(room)
-        if call is None:
-            return
-        if not call.status.live:
-            if present:
-                await self._rooms.delete(room)
+        if call is None or not call.status.live:
             return
         for user_id in present - call.joined:
             await self._calls.media_joined(room, user_id)

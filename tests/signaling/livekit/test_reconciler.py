@@ -236,6 +236,19 @@ class TestWhenLiveKitFails:
         await trio.sleep(60)
         assert world.calls.status(room) is Status.ACTIVE
 
+    async def test_who_was_missing_when_it_went_away_has_his_time_again_when_it_is_back(
+        self, world: World, autojump_clock: MockClock
+    ) -> None:
+        room = await world.talk("ann", "bob")
+        world.fake.leave(room, "bob")
+        await trio.sleep(GONE_S - 2)
+        world.fake.away = True
+        await trio.sleep(60)
+        world.fake.away = False
+        await trio.sleep(CONNECT_S - 2)
+        assert world.calls.status(room) is Status.ACTIVE
+        await world.until(lambda: world.calls.status(room) is Status.ENDED, within_s=RIGHT_S)
+
     async def test_after_its_restart_clients_come_back_into_the_same_call(
         self, world: World, autojump_clock: MockClock
     ) -> None:
@@ -279,8 +292,10 @@ class TestWhatIsNotOurs:
         world.fake.rooms["standup"] = FakeRoom(0, {"dora": "PA_1"})
         world.fake.rooms["fc_another_gateway's_call"] = FakeRoom(0, {"emil": "PA_2"})
         world.fate = FATES["arrives"]()
-        await world.look("standup")
         await trio.sleep(120)
+        assert "standup" not in world.calls.asked_for  # the store has better to do
+        await world.look("standup")
+        await trio.sleep(20)
         assert world.present("standup") == {"dora"}
         assert world.present("fc_another_gateway's_call") == {"emil"}
 

@@ -31,6 +31,7 @@ class KeptCalls:
         self._livekit = livekit
         self._numbers = count(1)
         self._by_room: dict[str, Call] = {}
+        self.asked_for: set[str] = set()
 
     def begin(self, *user_ids: str) -> str:
         """The media room of a new call, by the first of these, ringing for the others."""
@@ -66,6 +67,7 @@ class KeptCalls:
         return [room for room, call in self._by_room.items() if call.status.live]
 
     async def call_in(self, room_name: str) -> Call | None:
+        self.asked_for.add(room_name)
         return self._by_room.get(room_name)
 
     async def media_joined(self, room_name: str, user_id: str) -> None:
