@@ -11,6 +11,6 @@ from tests.support.postgresql import Server, running_server
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
-    """A PostgreSQL to make databases in; nobody stops it, as others use it too."""
+    """A PostgreSQL to make databases in; who stops it starts it again, as others use it too."""
     with running_server() as server:
         yield server

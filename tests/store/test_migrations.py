@@ -233,6 +233,13 @@ def test_a_migration_that_fails_on_a_server_leaves_nothing_behind(postgresql: Se
         assert list(catalog(url)) == ["messages"]
 
 
+def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(ConfigError, match=r'^database_url: needs the extra "postgresql": pip install '):
+        migrate("postgresql://localhost/chat")
+
+
 def test_a_server_that_cannot_be_reached_is_named_and_its_password_is_not(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^database_url: .*failed") as refused:
         migrate(f"postgresql://ann:sesame@/chat?host={tmp_path}")
