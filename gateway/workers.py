@@ -2,7 +2,8 @@
 
 The parent serves nothing. It holds the port, starts the workers (each a whole gateway with a Trio run of its own; the kernel
 spreads connections over them by SO_REUSEPORT), starts again what ends, and passes signals on: SIGTERM and SIGINT end all of
-them in order; SIGHUP renews them one by one, the successor being ready before its predecessor goes.
+them in order; SIGHUP renews them. All successors are ready before the first worker goes, so that no client moves to one
+that is about to go as well.
 
 Each worker inherits a pipe of which only the parent has the writing end: when the parent is gone, however it went, the
 workers see the end of it and go too.
@@ -106,9 +107,14 @@ class Workers:
             await trio.sleep(wait_s)
             wait_s = min(2 * wait_s, BACKOFF_S[1])
             try:
-                self._running[number] = await self._start(number, lifeline)
+                started = await self._start(number, lifeline)
             except WorkerFailed as error:
                 log.error("a worker did not start", worker=number, error=error.message)
+                continue
+            if self._running[number] is process:
+                self._running[number] = started
+            else:
+                await self._end([started])  # it was renewed meanwhile
 
     async def _start(self, number: int, lifeline: int, *, tell: bool = False) -> trio.Process:
         """A new worker that listens."""
@@ -142,16 +148,19 @@ class Workers:
         return process
 
     async def _renew(self, lifeline: int) -> None:
-        """Each by a successor, one after the other; should one not start, the rest stay as they are."""
+        """All of them by successors; should one not start, everything stays as it is."""
         log.info("renewing the workers")
-        for number in range(self._count):
-            old = self._running[number]
-            try:
-                self._running[number] = await self._start(number, lifeline)
-            except WorkerFailed as error:
-                log.error("the workers are not renewed", error=error.message)
-                return
-            await self._end([old])
+        successors: list[trio.Process] = []
+        try:
+            for number in range(self._count):
+                successors.append(await self._start(number, lifeline))
+        except WorkerFailed as error:
+            log.error("the workers are not renewed", error=error.message)
+            await self._end(successors)
+            return
+        old = [self._running[number] for number in range(self._count)]
+        self._running.update(enumerate(successors))
+        await self._end(old)
 
     async def _end(self, processes: Sequence[trio.Process]) -> None:
         """Ask them to go; kill those that do not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +11,11 @@ import pytest
 
 from tests.e2e.conftest import Opener, end
 from tests.support.cluster import Cluster, running_cluster
+from tests.support.crowd import Crowd, Traffic
 from tests.support.devices import POLLING, UPGRADE, WEBSOCKET, Transports
 from tests.support.livekit_served import serve_livekit
 from tests.support.node import NodeClients
-from tests.support.platform import Person, Platform, read
+from tests.support.platform import Platform, read
 
 GATEWAYS = 3
 DRAIN_S = 4.0
@@ -40,81 +40,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def platform(cluster: Cluster) -> Platform:
     return cluster.platform
-
-
-class Traffic:
-    """Somebody who writes one message after the other, for the time of the block.
-
-    Attributes:
-        sent: the ids of what was acknowledged, in order.
-        failures: what was answered otherwise.
-    """
-
-    def __init__(self, person: Person, room_id: str, *, again: bool = False) -> None:
-        """
-        Args:
-            again: send what failed once more, as clients do, under the same ``clientMessageId``.
-        """
-        self.sent: list[str] = []
-        self.failures: list[str] = []
-        self._person, self._room_id, self._again = person, room_id, again
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="traffic")
-
-    def __enter__(self) -> Traffic:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        number = 0
-        while not self._stopping.wait(0.02):
-            number += 1
-            try:
-                message = self._person.send(self._room_id, str(number), clientMessageId=f"{number}")
-            except Exception as error:
-                self.failures.append(repr(error))
-                number -= self._again
-            else:
-                self.sent.append(message.id)
-
-
-class Crowd:
-    """Devices of the published client, which come back by themselves, spread over the gateways."""
-
-    def __init__(self, clients: NodeClients, people: list[Person], kinds: list[Transports]) -> None:
-        self.devices = [
-            clients.connect(person.url, auth=person.auth, transports=kind, reconnection=True)
-            for person in people
-            for kind in kinds
-        ]
-        self._ids = [person.id for person in people]
-        self._sids = [device.inbox.seen("@connected")[0]["sid"] for device in self.devices]
-
-    def connections(self) -> list[int]:
-        return [len(device.inbox.seen("@connected")) for device in self.devices]
-
-    def require_all_of(self, messages: list[str], room_id: str) -> None:
-        """Each has been told of each of these, once, in order, as one and the same socket."""
-        for device, sid in zip(self.devices, self._sids, strict=True):
-            device.inbox.take("new-message", id=messages[-1])
-            assert [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)] == messages
-            first, *others = device.inbox.seen("@connected")
-            assert all(back["recovered"] and back["sid"] == sid for back in others), [first, *others]
-
-    def require_nobody_was_offline(self) -> None:
-        """Nor even was a device turned away when it came back."""
-        for device in self.devices:
-            gone = {payload["userId"] for payload in device.inbox.seen("tenant-presence", online=False)}
-            assert gone.isdisjoint(self._ids)
-            assert device.inbox.seen("@refused") == []
-
-    def close(self) -> None:
-        for device in self.devices:
-            device.close()
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS)
@@ -158,7 +83,7 @@ def test_a_gateway_that_dies_costs_its_clients_a_moment_and_nobody_a_message(
     cluster: Cluster, node_clients: NodeClients
 ) -> None:
     platform = cluster.platform
-    people = [platform.person(name) for name in ("ann", "bob", "cat")]
+    people = [platform.person(f"p{number}") for number in range(9)]
     room = platform.room(*people)
     crowd = Crowd(node_clients, people, [WEBSOCKET, POLLING, UPGRADE])
 
@@ -179,7 +104,7 @@ def test_a_gateway_that_dies_costs_its_clients_a_moment_and_nobody_a_message(
 def test_gateways_replaced_one_by_one_under_load(cluster: Cluster, node_clients: NodeClients) -> None:
     """Nothing is lost, no request fails, nobody is seen offline, and no client must move twice for one of them."""
     platform = cluster.platform
-    people = [platform.person(f"p{number}") for number in range(8)]
+    people = [platform.person(f"p{number}") for number in range(12)]
     room = platform.room(*people)
     crowd = Crowd(node_clients, people, [WEBSOCKET, POLLING, UPGRADE])
     moved = 0

@@ -14,8 +14,10 @@ import httpx2
 import pytest
 
 from tests.e2e.conftest import Opener, end
+from tests.support.crowd import Crowd, Traffic
 from tests.support.devices import POLLING, UPGRADE, WEBSOCKET, Transports
 from tests.support.inbox import PATIENCE_S
+from tests.support.node import NodeClients
 from tests.support.platform import Platform
 from tests.support.postgresql import running_server
 from tests.support.process import Gateway
@@ -115,29 +117,29 @@ def answers(gateway: Gateway) -> bool:
         return False
 
 
-def test_renewing_the_workers_drops_no_request(gateway: Gateway, platform: Platform) -> None:
+def test_renewing_the_workers_costs_a_client_one_reconnect_and_nobody_anything_else(
+    gateway: Gateway, platform: Platform, node_clients: NodeClients
+) -> None:
     before = workers(gateway)
-    ann = platform.person("ann")
-    room = platform.room(ann)
-    sent: list[str] = []
+    people = [platform.person(f"p{number}") for number in range(12)]
+    room = platform.room(*people)
+    crowd = Crowd(node_clients, people, [WEBSOCKET, POLLING, UPGRADE])
 
-    gateway.process.signal(signal.SIGHUP)
-    deadline = time.monotonic() + 60
-    while set(workers(gateway)) & set(before):
-        assert time.monotonic() < deadline, "the workers are not renewed"
-        # On a connection of its own each time, so that it meets whoever listens.
-        answer = httpx2.post(
-            f"{gateway.url}/v1/chat/rooms/{room.id}/messages",
-            json={"senderId": ann.id, "parts": [{"type": "text", "text": str(len(sent))}]},
-            headers={"Authorization": f"Bearer {ann.token}"},
-            trust_env=False,
-            timeout=PATIENCE_S,
-        )
-        assert answer.status_code == 201, answer.text
-        sent.append(answer.json()["id"])
+    # One keeps his connection, and the other takes a new one for each request, which meets whoever listens.
+    people[1].rest.http.headers["Connection"] = "close"
+    with Traffic(people[0], room.id) as one, Traffic(people[1], room.id) as other:
+        gateway.process.signal(signal.SIGHUP)
+        until(lambda: not set(workers(gateway)) & set(before), within_s=60)
 
     assert len(workers(gateway)) == WORKERS
-    assert [message.id for message in ann.history(room.id)] == sent
+    last = people[0].send(room.id, "the last")
+    history = [message.id for message in people[0].history(room.id)]
+    assert one.failures + other.failures == []
+    assert sorted(history) == sorted([*one.sent, *other.sent, last.id])
+    crowd.require_all_of(history, room.id)
+    crowd.require_nobody_was_offline()
+    assert crowd.connections() == [2] * len(crowd.devices)
+    crowd.close()
 
 
 def test_workers_end_with_their_parent_however_it_ends(tmp_path: Path, settings: dict[str, Any]) -> None:

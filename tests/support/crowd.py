@@ -1,0 +1,84 @@
+"""People who write without pause, and devices that must miss nothing of it, whatever is done to the gateways meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from itertools import cycle
+
+from tests.support.devices import Transports
+from tests.support.node import NodeClients
+from tests.support.platform import Person
+
+
+class Traffic:
+    """Somebody who writes one message after the other, for the time of the block.
+
+    Attributes:
+        sent: the ids of what was acknowledged, in order.
+        failures: what was answered otherwise.
+    """
+
+    def __init__(self, person: Person, room_id: str, *, again: bool = False) -> None:
+        """
+        Args:
+            again: send what failed once more, as clients do, under the same ``clientMessageId``.
+        """
+        self.sent: list[str] = []
+        self.failures: list[str] = []
+        self._person, self._room_id, self._again = person, room_id, again
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="traffic")
+
+    def __enter__(self) -> Traffic:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        number = 0
+        while not self._stopping.wait(0.02):
+            number += 1
+            try:
+                message = self._person.send(self._room_id, str(number), clientMessageId=f"{number}")
+            except Exception as error:
+                self.failures.append(repr(error))
+                number -= self._again
+            else:
+                self.sent.append(message.id)
+
+
+class Crowd:
+    """Devices of the published client, which come back by themselves: one of each person, of all kinds in turn."""
+
+    def __init__(self, clients: NodeClients, people: list[Person], kinds: list[Transports]) -> None:
+        self.devices = [
+            clients.connect(person.url, auth=person.auth, transports=kind, reconnection=True)
+            for person, kind in zip(people, cycle(kinds), strict=False)
+        ]
+        self._ids = [person.id for person in people]
+        self._sids = [device.inbox.seen("@connected")[0]["sid"] for device in self.devices]
+
+    def connections(self) -> list[int]:
+        return [len(device.inbox.seen("@connected")) for device in self.devices]
+
+    def require_all_of(self, messages: list[str], room_id: str) -> None:
+        """Each has been told of each of these, once, in order, as one and the same socket."""
+        for device, sid in zip(self.devices, self._sids, strict=True):
+            device.inbox.take("new-message", id=messages[-1])
+            assert [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)] == messages
+            first, *others = device.inbox.seen("@connected")
+            assert all(back["recovered"] and back["sid"] == sid for back in others), [first, *others]
+
+    def require_nobody_was_offline(self) -> None:
+        """Nor even was a device turned away when it came back."""
+        for device in self.devices:
+            gone = {payload["userId"] for payload in device.inbox.seen("tenant-presence", online=False)}
+            assert gone.isdisjoint(self._ids)
+            assert device.inbox.seen("@refused") == []
+
+    def close(self) -> None:
+        for device in self.devices:
+            device.close()
