@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 from quart_trio import QuartTrio
 
+from tests.support.contract import EVENTS
 from tests.web.conftest import Surroundings
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
@@ -32,6 +33,10 @@ class TestPages:
         links = {link.partition("#")[0] for link in re.findall(r'(?:href|src)="(/[^"]*)"', page)}
         assert {"/docs", "/openapi.json", "/healthz", "/readyz"} <= links
         assert {link: (await client.get(link)).status_code for link in links} == dict.fromkeys(links, 200)
+
+    def test_the_reference_explains_every_event(self) -> None:
+        explained = set(re.findall(r"<tr><td><code>([a-z-]+)</code></td>", PAGES["docs.html"]))
+        assert explained == {*EVENTS, "join-room", "leave-room"}
 
     @pytest.mark.parametrize("name", sorted(PAGES))
     def test_no_file_names_another_host(self, name: str) -> None:
