@@ -131,6 +131,18 @@ class TestConnectionsThatBreak:
             assert await database.write(None, note("b"), None) == "b"
             assert await database.read(notes, together=True) == ["a", "b"]
 
+    async def test_those_that_the_server_ends_with_a_warning_are_replaced_too(
+        self, road: Road, road_url: str
+    ) -> None:
+        async with open_notes(road_url) as database:
+            await database.write(None, note("a"), None)
+            assert await database.read(notes, together=False) == ["a"]
+
+            road.warn()
+
+            assert await database.read(notes, together=False) == ["a"]
+            assert await database.write(None, note("b"), None) == "b"
+
     async def test_one_that_breaks_in_the_midst_of_a_group_starts_it_again(
         self, postgresql: Server, bare_url: str
     ) -> None:

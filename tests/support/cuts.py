@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SOCKET = ".s.PGSQL.5432"
+WARNING = b"SWARNING\0VWARNING\0C57P02\0Mterminating connection at once\0\0"
 
 
 class Road:
@@ -46,6 +47,13 @@ class Road:
         for thread in self._threads:
             thread.join()
         self._threads, self._clients = [], []
+
+    def warn(self) -> None:
+        """Cut every connection as a server does whose other processes are in doubt: with a last word that is no error."""
+        for client in self._clients:
+            with suppress(OSError):
+                client.sendall(b"N" + (len(WARNING) + 4).to_bytes(4, "big") + WARNING)
+                client.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def closed(self) -> Iterator[None]:

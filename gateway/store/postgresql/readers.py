@@ -72,6 +72,7 @@ class Readers:
             except FAULTS:
                 if is_new or not session.is_lost:
                     raise
+            session.close()
             self._forget_idle()  # the others are no younger
             session = self._connect()
             return _run(session, query, together, within_s)

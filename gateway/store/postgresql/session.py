@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.adapt import Transformer
-from psycopg.pq import ConnStatus, ExecStatus, Format, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from gateway.errors import InvalidRequest, Unavailable
@@ -110,6 +110,7 @@ class Session:
         self._result: PGresult | None = None
         self._changes = 0
         self._until = inf
+        self._is_cut = False  # libpq has said so, and does not know it yet
         self.changed = 0
 
     @property
@@ -119,7 +120,7 @@ class Session:
     @property
     def is_lost(self) -> bool:
         """Whether nothing more can be done with it."""
-        return self._server.status == ConnStatus.BAD
+        return self._is_cut or self._server.status == ConnStatus.BAD
 
     @property
     def is_spoilt(self) -> bool:
@@ -204,7 +205,10 @@ class Session:
 
     def _checked(self, result: PGresult) -> PGresult:
         if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-            if self.is_lost:
+            if self.is_lost or result.error_field(DiagnosticField.SQLSTATE) is None:
+                # What has no code is libpq's own word and not the server's. A statement that could not be sent it calls
+                # failed on a good connection, as long as there was still something to read, as a server's last warning.
+                self._is_cut = True
                 raise psycopg.OperationalError(result.get_error_message())
             raise psycopg.errors.error_from_result(result)
         return result
