@@ -15,7 +15,7 @@ from gateway.net.ports import Receiver
 from gateway.wire.engineio import CLOSE as CLOSE_PACKET
 from gateway.wire.engineio import ProtocolError, decode_payload, encode_payload
 from gateway.wire.http import Request, Response
-from gateway.wire.prepared import Prepared
+from gateway.wire.prepared import Prepared, part
 
 ALLOW_ORIGIN = ("Access-Control-Allow-Origin", "*")
 PREFLIGHT = (
@@ -34,6 +34,11 @@ CLOSE_GRACE_S = 0.01
 
 PACKETS_PER_POST = 1_024
 """Bound on the packets of one payload. Clients batch some dozens at the most."""
+
+
+PACKETS_PER_POLL = 16
+"""Most packets of an answer: python-engineio's client takes one with more for broken, and disconnects. The others come
+with the next poll, which follows at once."""
 
 
 class EngineEndpoint:
@@ -140,10 +145,15 @@ class EngineEndpoint:
 
 
 def _payload(session: EngineSession) -> Response:
-    items = session.outbox.take()
-    if session.outbox.apart:
+    outbox = session.outbox
+    items = outbox.take()
+    if outbox.apart:
         items = [item.apart for item in items]
-    session.outbox.size = 0
+    if session.state is State.CLOSED:
+        outbox.size = 0  # this is the last answer
+    else:
+        items, outbox.queue = part(items, PACKETS_PER_POLL)
+        outbox.size = sum([len(item.frame) for item in outbox.queue])
     return _answer(items or [NOOP if session.state is not State.CLOSED else CLOSE])
 
 

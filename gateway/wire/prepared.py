@@ -77,6 +77,20 @@ def join(items: Sequence[Prepared]) -> Prepared:
     )
 
 
+def part(items: list[Prepared], most: int) -> tuple[list[Prepared], list[Prepared]]:
+    """The first ``most`` packets, and the rest."""
+    count = 0
+    for index, item in enumerate(items):
+        count += len(item._parts)
+        if count > most:
+            singles = [
+                prepare_text(data) if opcode == TEXT else prepare_binary(data) for opcode, data in item._parts
+            ]
+            kept = len(singles) - (count - most)
+            return [*items[:index], *singles[:kept]], [*singles[kept:], *items[index + 1 :]]
+    return items, []
+
+
 def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
     """A Socket.IO event with one argument on the root namespace; ``name`` is ours and needs no escaping.
 

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from gateway.wire.http import Request, Response
-from gateway.wire.prepared import prepare_binary, prepare_text
+from gateway.wire.prepared import join, prepare_binary, prepare_text
 from tests.net.engines import PING_INTERVAL_S, PING_TIMEOUT_S, Engine
 from tests.net.fakes import settle
 
@@ -61,6 +61,33 @@ class TestPoll:
         session.outbox.put(prepare_text(b"4hello"))
         await settle()
         assert poll.body == b"4hello"
+
+    async def test_it_brings_no_more_packets_than_any_client_takes_and_the_next_brings_the_rest(
+        self, engine: Engine
+    ) -> None:
+        sid, session, _ = await engine.open_polling()
+        packets = [b"4%d" % number for number in range(20)]
+        session.outbox.put(prepare_text(packets[0]))
+        session.outbox.put(
+            join([prepare_text(packet) for packet in packets[1:18]])
+        )  # one unit, as presence is
+        session.outbox.put(prepare_binary(b"two"))
+        session.outbox.put(prepare_text(packets[18]))
+
+        assert (await engine.ask(sid=sid)).body == b"\x1e".join(packets[:16])
+        assert session.outbox.size == sum(len(item.frame) for item in session.outbox.queue) > 0
+        assert (await engine.ask(sid=sid)).body == b"\x1e".join([*packets[16:18], b"bdHdv", packets[18]])
+        assert session.outbox.size == 0
+
+    async def test_the_last_answer_of_all_brings_everything(self, engine: Engine) -> None:
+        sid, session, _ = await engine.open_polling()
+        poll = engine.waiting_poll(sid)
+        await settle()
+        for _ in range(20):
+            session.outbox.put(prepare_text(b"4x"))
+        session.close("server shutting down")
+        await settle()
+        assert poll.body == b"\x1e".join([b"4x"] * 20 + [b"1"])
 
     async def test_it_brings_everything_queued_in_order(self, engine: Engine) -> None:
         sid, session, _ = await engine.open_polling()
