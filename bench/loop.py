@@ -11,6 +11,8 @@ import socket
 import time
 from collections.abc import Callable
 
+LOCAL = "127.0.0.1"
+
 
 class BenchError(Exception):
     """A server did not do what the measurement needs; the message says what, and its figures are left out."""
@@ -28,7 +30,7 @@ class Loop:
         self._epoll.register(sock, select.EPOLLIN)
 
     def forget(self, sock: socket.socket) -> None:
-        """Close a socket and stop watching it; not from inside its own callable."""
+        """Close a socket and stop watching it; from inside a callable only its own."""
         self._ready.pop(sock.fileno(), None)
         sock.close()
 
@@ -64,17 +66,17 @@ class Loop:
         self._epoll.close()
 
 
-def connect(port: int, index: int = 0) -> socket.socket:
-    """A non-blocking, connected socket to ``port`` on this machine.
+def connect(port: int, index: int = 0, *, host: str = LOCAL) -> socket.socket:
+    """A non-blocking, connected socket to ``port``, on this machine unless ``host`` says otherwise.
 
-    ``index`` numbers the sockets of a crowd: every 20 000 get a source address of their own (127.0.0.2, ...), since one
-    address has fewer ports than that.
+    ``index`` numbers the sockets of a crowd on this machine: every 20 000 get a source address of their own (127.0.0.2,
+    ...), since one address has fewer ports than that.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if index >= 20_000:
+    if index >= 20_000 and host == LOCAL:
         sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT: the port is chosen by connect
         sock.bind((f"127.0.0.{1 + index // 20_000}", 0))
-    sock.connect(("127.0.0.1", port))
+    sock.connect((host, port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
     return sock

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
-from bench.loop import BenchError, Loop, connect, send_all
+from bench.loop import LOCAL, BenchError, Loop, connect, send_all
 
 OnAnswer: TypeAlias = Callable[["Connection", int, bytes], None]
 
@@ -30,9 +30,9 @@ class Connection:
 
     __slots__ = ("_buffer", "_loop", "_on_answer", "_sock", "began")
 
-    def __init__(self, loop: Loop, port: int, on_answer: OnAnswer) -> None:
+    def __init__(self, loop: Loop, port: int, on_answer: OnAnswer, *, host: str = LOCAL) -> None:
         self._loop = loop
-        self._sock = connect(port)
+        self._sock = connect(port, host=host)
         self._on_answer = on_answer
         self._buffer = b""
         self.began = 0.0

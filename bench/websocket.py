@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from bench.loop import BenchError, Loop, connect, send_all
+from bench.loop import LOCAL, BenchError, Loop, connect, send_all
 
 Step: TypeAlias = tuple[bytes, bytes]
 
@@ -67,11 +67,11 @@ class Client:
         self._in_head = True
         self._steps = iter(handshake.steps)
         self._awaited: bytes | None = handshake.first
-        self._sock: socket.socket = connect(port, number)
+        self._sock: socket.socket = connect(port, number, host=crowd.host)
         crowd.loop.watch(self._sock, self._on_readable)
         key = base64.b64encode(os.urandom(16)).decode()
         self.send(
-            f"GET {handshake.path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"GET {handshake.path} HTTP/1.1\r\nHost: {crowd.host}:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
@@ -83,14 +83,19 @@ class Client:
         self._crowd.loop.forget(self._sock)
 
     def _on_readable(self) -> None:
-        data = self._sock.recv(65_536)
+        try:
+            data = self._sock.recv(65_536)
+        except ConnectionError:
+            data = b""
         if not data:
-            raise BenchError("the server closed a WebSocket")
+            self._crowd.on_lost(self, "the server closed a WebSocket")
+            return
         if self._rest:
             data = self._rest + data
         position = self._skip_head(data) if self._in_head else 0
         end = len(data)
         marker = self._crowd.marker
+        on_payload = self._crowd.on_payload
         hits = 0
         while end - position >= 2:
             size = data[position + 1]
@@ -106,6 +111,8 @@ class Client:
                 break
             if data.startswith(marker, start):
                 hits += 1
+                if on_payload is not None:
+                    on_payload(self, data[start:stop])
             else:
                 self._aside(data[position] & 0xF, data[start:stop])
             position = stop
@@ -130,7 +137,7 @@ class Client:
         elif opcode == _PING:
             self.send(frame(payload, _PONG))
         elif opcode == _CLOSE:
-            raise BenchError(f"the server closed a WebSocket: {payload!r}")
+            self._crowd.on_lost(self, f"the server closed a WebSocket: {payload!r}")
         elif payload.startswith((b"44", b'42["error"')):
             raise BenchError(f"refused: {payload[:200]!r}")
         elif self._awaited is not None and payload.startswith(self._awaited):
@@ -143,19 +150,39 @@ class Client:
                 self.send(frame(step[0]))
 
 
+def fail(client: Client, why: str) -> None:
+    """What a bench does when it loses a client: its figures would be those of another crowd."""
+    raise BenchError(f"client {client.number}: {why}")
+
+
 class Crowd:
     """Many clients of one server.
 
     Attributes:
         marker: beginning of the payloads that count.
         on_hits: called with a client and how many counted frames one read brought.
+        on_payload: called with a client and each payload that counts; by whoever wants to look into them.
+        on_lost: called with a client that the server has closed, and what it said; it may close the client, and
+            raises unless it is told otherwise.
         opened: how many clients are through their handshake.
     """
 
-    def __init__(self, loop: Loop, *, marker: bytes, on_hits: Callable[[Client, int], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        marker: bytes,
+        on_hits: Callable[[Client, int], None],
+        on_payload: Callable[[Client, bytes], None] | None = None,
+        on_lost: Callable[[Client, str], None] = fail,
+        host: str = LOCAL,
+    ) -> None:
         self.loop = loop
         self.marker = marker
         self.on_hits = on_hits
+        self.on_payload = on_payload
+        self.on_lost = on_lost
+        self.host = host
         self.opened = 0
         self.clients: list[Client] = []
 
