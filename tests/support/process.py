@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
+GATEWAY = ("-m", "gateway")
 START_S = 30.0  # a first start on a loaded machine: imports, schema, key generation
 
 # The tests of one file share a server and send much faster than people do.
@@ -133,13 +134,17 @@ class Gateway:
     Args:
         data: its data folder.
         settings: its configuration file: keys, and sections of them.
+        program: what is run in place of the gateway itself: what follows the Python interpreter.
     """
 
-    def __init__(self, data: Path, *, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, data: Path, *, settings: Mapping[str, Any] | None = None, program: Sequence[str] = GATEWAY
+    ) -> None:
         self.data = data
         self.port = 0
         self.url = ""
         self._settings = {"limits": UNLIMITED, **(settings or {})}
+        self._program = program
         self._process: Process | None = None
 
     @property
@@ -154,7 +159,7 @@ class Gateway:
         file.write_text(toml(self._settings), encoding="utf-8")
         self._process = Process(
             [
-                *("-m", "gateway", "serve", "--config", str(file), "--data", str(self.data)),
+                *(*self._program, "serve", "--config", str(file), "--data", str(self.data)),
                 *("--host", "127.0.0.1", "--port", str(self.port), *arguments),
             ]
         )

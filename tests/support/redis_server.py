@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -71,6 +72,11 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """SIGSTOP and SIGCONT: it is there, and does nothing."""
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def ask(self, *command: str | bytes) -> Any:
         """What it answers to one command."""

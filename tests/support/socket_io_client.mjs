@@ -3,6 +3,7 @@
 //   in:  {"device": 1, "do": "connect", "url": …, "namespace": …, "options": {…}}
 //        {"device": 1, "do": "emit", "event": …, "arguments": […]}
 //        {"device": 1, "do": "call", "event": …, "arguments": […], "call": 7}
+//        {"device": 1, "do": "again"}   connect again, when it does not by itself (not "active")
 //        {"device": 1, "do": "close"}
 //   out: {"device": 1, "is": "connected" | "refused" | "disconnected" | "transport" | "event" | "ack", …}
 
@@ -30,13 +31,14 @@ function connect({ device, url, namespace, ca, options }) {
   socket.io.on("ping", () => tell(device, "ping"));
   socket.on("connect", () => tell(device, "connected", { sid: socket.id, recovered: socket.recovered === true }));
   socket.on("connect_error", (error) =>
-    tell(device, "refused", { message: error.message, data: error.data ?? null }));
-  socket.on("disconnect", (reason) => tell(device, "disconnected", { reason }));
+    tell(device, "refused", { message: error.message, data: error.data ?? null, active: socket.active }));
+  socket.on("disconnect", (reason) => tell(device, "disconnected", { reason, active: socket.active }));
   socket.onAny((event, ...given) => tell(device, "event", { event, arguments: given }));
 }
 
 const actions = {
   connect,
+  again: ({ device }) => sockets.get(device).connect(),
   emit: ({ device, event, arguments: given }) => sockets.get(device).emit(event, ...given),
   call: ({ device, event, arguments: given, call }) =>
     sockets.get(device).emit(event, ...given, (...answer) => tell(device, "ack", { call, arguments: answer })),

@@ -1,0 +1,96 @@
+"""The gateway with a fault in it: ``python -m tests.history.planted FILE serve …``.
+
+Which fault is in the file, where it can be exchanged while the gateway runs; an empty file is no fault.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from gateway.__main__ import main
+from gateway.chat.messages import Delivered, Messages
+from gateway.delivery.bus import Envelope
+from gateway.delivery.bus_redis import RedisBus
+from gateway.delivery.following import Following
+from gateway.delivery.hub import Hub
+from gateway.delivery.order import Order
+from gateway.delivery.session import Session
+
+LOSSY, TWICE, SWAPPED, OPEN, FORGETFUL = "lossy", "twice", "swapped", "open", "forgetful"
+
+SHARE = 10
+"""Each so-manieth is lost, held back, or forgotten."""
+
+
+class Planted:
+    """What is changed in the gateway, each while its fault is in the file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._counts = dict.fromkeys((LOSSY, SWAPPED, FORGETFUL), 0)
+        self._held: list[Envelope] = []
+
+    def plant(self) -> None:
+        publish, look = RedisBus.publish, Following._look
+        take, sessions_of, send = Order.take, Hub.sessions_of, Messages.send
+
+        def publish_most(bus: RedisBus, envelope: Envelope) -> None:
+            if not self._is_turn(LOSSY):
+                publish(bus, envelope)
+            if self._is(TWICE):
+                publish(bus, envelope)
+
+        async def look_away(following: Following, tenant_ids: Collection[str]) -> None:
+            if not self._is(LOSSY):
+                await look(following, tenant_ids)
+
+        def take_as_it_comes(order: Order, envelope: Envelope) -> None:
+            if not envelope.number or not (self._is(TWICE) or self._is(SWAPPED)):
+                take(order, envelope)
+            elif self._is_turn(SWAPPED):
+                self._held.append(envelope)
+            else:
+                order._positions[envelope.tenant_id] = envelope.number
+                order._deliver(envelope)
+                while self._held:
+                    order._deliver(self._held.pop())
+
+        def sessions_of_all(
+            hub: Hub, tenant_id: str, user_ids: Iterable[str], *, but: str | None = None
+        ) -> list[Session]:
+            return sessions_of(hub, tenant_id, hub.users(tenant_id) if self._is(OPEN) else user_ids, but=but)
+
+        async def send_or_say_so(messages: Messages, *place: str, **message: Any) -> Delivered:
+            delivered = await send(messages, *place, **message)
+            if delivered.repeated or not self._is_turn(FORGETFUL):
+                return delivered
+            delivered = msgspec.structs.replace(
+                delivered, message=msgspec.structs.replace(delivered.message, id=str(uuid4()))
+            )
+            return msgspec.structs.replace(delivered, json=msgspec.json.encode(delivered.message))
+
+        RedisBus.publish = publish_most  # type: ignore[method-assign, assignment]
+        Following._look = look_away  # type: ignore[method-assign, assignment]
+        Order.take = take_as_it_comes  # type: ignore[method-assign, assignment]
+        Hub.sessions_of = sessions_of_all  # type: ignore[method-assign, assignment]
+        Messages.send = send_or_say_so  # type: ignore[method-assign, assignment]
+
+    def _is(self, fault: str) -> bool:
+        return self._file.read_text() == fault
+
+    def _is_turn(self, fault: str) -> bool:
+        if not self._is(fault):
+            return False
+        self._counts[fault] += 1
+        return self._counts[fault] % SHARE == 0
+
+
+if __name__ == "__main__":
+    Planted(Path(sys.argv.pop(1))).plant()
+    main()
