@@ -12,8 +12,8 @@ from msgspec import UNSET, Meta, UnsetType
 from gateway.chat.reading import check
 from gateway.chat.settings import CallSettings, ChatSettings, PresenceSettings, TenantSettings, merged
 from gateway.config import Presence
-from gateway.errors import InvalidRequest, NotFound
-from gateway.records import Tenant
+from gateway.errors import InvalidRequest
+from gateway.records import Settings, Tenant
 from gateway.store.ports import Once, Store
 
 SETTINGS_BYTES = 65_536
@@ -90,19 +90,17 @@ class Tenants:
         webhook_url = check(patch, SettingsPatch).webhook_url
         if isinstance(webhook_url, str):
             webhook_url = _webhook_url(webhook_url)
-        tenant = await self._store.tenant(tenant_id)
-        if tenant is None:
-            raise NotFound("There is no such tenant.")
-        sections: dict[str, dict[str, Any]] = {}
-        for section in self._defaults.keys() & patch.keys():
-            # The store merges key by key; objects inside a section (chat.media) are merged here.
-            whole = merged(tenant.settings.get(section, {}), patch[section])
-            sections[section] = {key: whole[key] for key in patch[section]}
-        if len(msgspec.json.encode(merged(tenant.settings, sections))) > SETTINGS_BYTES:
-            raise InvalidRequest(f"Settings must be at most {SETTINGS_BYTES} bytes of JSON.")
+        sections = {section: patch[section] for section in self._defaults.keys() & patch.keys()}
+
+        def changed(stored: Settings) -> Settings:
+            settings = merged(stored, sections)
+            if len(msgspec.json.encode(settings)) > SETTINGS_BYTES:
+                raise InvalidRequest(f"Settings must be at most {SETTINGS_BYTES} bytes of JSON.")
+            return settings
+
         return await self._store.update_tenant(
             tenant_id,
-            settings=sections,
+            settings=changed,
             webhook_url=webhook_url,
             then=lambda _: self._changed(tenant_id),
             once=once,

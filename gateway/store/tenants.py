@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
@@ -102,24 +103,18 @@ def find_by_api_key(db: Cursor, key_sha256: bytes) -> Tenant | None:
 def update(
     db: Cursor,
     tenant_id: str,
-    settings: dict[str, dict[str, Any]],
+    settings: Callable[[Settings], Settings],
     webhook_url: str | msgspec.UnsetType | None,
 ) -> Tenant:
-    """Merge ``settings`` into the stored ones, section by section and key by key.
-
-    Raises:
-        NotFound: no such tenant.
-    """
+    """See ``Store.update_tenant``."""
     tenant = _require(db, tenant_id)
-    merged = dict(tenant.settings)
-    for section, values in settings.items():
-        merged[section] = {**merged.get(section, {}), **values}
+    changed = settings(tenant.settings)
     url = tenant.webhook_url if webhook_url is msgspec.UNSET else webhook_url
     db.execute(
         "UPDATE tenants SET settings = ?, webhook_url = ? WHERE id = ?",
-        (msgspec.json.encode(merged).decode(), url, tenant_id),
+        (msgspec.json.encode(changed).decode(), url, tenant_id),
     )
-    return msgspec.structs.replace(tenant, settings=merged, webhook_url=url)
+    return msgspec.structs.replace(tenant, settings=changed, webhook_url=url)
 
 
 def _require(db: Cursor, tenant_id: str) -> Tenant:

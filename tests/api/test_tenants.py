@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import trio
 
 from tests.api.conftest import Gateway
 
@@ -54,6 +55,16 @@ async def test_an_object_within_a_section_is_changed_key_by_key(gateway: Gateway
         60,
         5 * 1024 * 1024,
     )
+
+
+async def test_changes_of_one_object_at_the_same_time_all_hold(gateway: Gateway) -> None:
+    keys = {"enabled": False, "presignTtlSeconds": 60, "maxFileSizeBytes": 5, "maxImageSizeBytes": 7}
+    async with trio.open_nursery() as nursery:
+        for key, value in keys.items():
+            nursery.start_soon(
+                gateway.server.patch, "/tenant/settings", {"chat": {"media": {key: value}}, "calls": {}}
+            )
+    assert (await gateway.tenant()).settings["chat"]["media"] == keys
 
 
 async def test_a_change_holds_for_users_at_once(gateway: Gateway) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 
 import pytest
+import trio
 
-from gateway.errors import NotFound
-from gateway.records import Tenant
+from gateway.errors import InvalidRequest, NotFound
+from gateway.records import Settings, Tenant
 from gateway.store.ports import Store, TenantCounts
 
 from .conftest import Home
@@ -13,6 +16,10 @@ from .conftest import Home
 
 def digest(api_key: str) -> bytes:
     return sha256(api_key.encode()).digest()
+
+
+def same(stored: Settings) -> Settings:
+    return stored
 
 
 async def test_a_new_tenant_is_found_by_its_id_and_by_the_hash_of_its_key(store: Store) -> None:
@@ -60,25 +67,39 @@ async def test_an_unknown_tenant_cannot_be_rotated_or_changed(store: Store) -> N
     with pytest.raises(NotFound):
         await store.rotate_keys("nobody")
     with pytest.raises(NotFound):
-        await store.update_tenant("nobody", settings={})
+        await store.update_tenant("nobody", settings=same)
 
 
-async def test_settings_are_merged_section_by_section_and_key_by_key(home: Home) -> None:
-    await home.store.update_tenant(
-        home.tenant_id, settings={"chat": {"a": 1, "b": 2}}, webhook_url="https://example.com"
-    )
+async def test_each_change_of_settings_builds_on_the_one_before(home: Home) -> None:
+    def with_section(name: str) -> Callable[[Settings], Settings]:
+        return lambda stored: {**stored, name: {"kept": True}}
 
-    after = await home.store.update_tenant(home.tenant_id, settings={"chat": {"b": 3}, "calls": {"c": 4}})
+    async with trio.open_nursery() as nursery:
+        for number in range(20):
+            change = partial(home.store.update_tenant, settings=with_section(str(number)))
+            nursery.start_soon(change, home.tenant_id)
 
-    assert after.settings == {"chat": {"a": 1, "b": 3}, "calls": {"c": 4}}
-    assert after.webhook_url == "https://example.com"
-    assert await home.store.tenant(home.tenant_id) == after
+    after = await home.store.tenant(home.tenant_id)
+    assert after is not None
+    assert after.settings.keys() == {str(number) for number in range(20)}
+
+
+async def test_a_change_of_settings_that_refuses_changes_nothing(home: Home) -> None:
+    def refuse(stored: Settings) -> Settings:
+        raise InvalidRequest("Too much.")
+
+    with pytest.raises(InvalidRequest):
+        await home.store.update_tenant(home.tenant_id, settings=refuse, webhook_url="https://example.com")
+
+    after = await home.store.tenant(home.tenant_id)
+    assert after is not None
+    assert after.webhook_url is None
 
 
 async def test_a_webhook_url_can_be_taken_away(home: Home) -> None:
-    await home.store.update_tenant(home.tenant_id, settings={}, webhook_url="https://example.com")
+    await home.store.update_tenant(home.tenant_id, settings=same, webhook_url="https://example.com")
 
-    after = await home.store.update_tenant(home.tenant_id, settings={}, webhook_url=None)
+    after = await home.store.update_tenant(home.tenant_id, settings=same, webhook_url=None)
 
     assert after.webhook_url is None
 
@@ -86,7 +107,7 @@ async def test_a_webhook_url_can_be_taken_away(home: Home) -> None:
 async def test_a_change_of_settings_is_announced_as_it_is_stored(home: Home) -> None:
     announced: list[Tenant] = []
 
-    after = await home.store.update_tenant(home.tenant_id, settings={"chat": {"a": 1}}, then=announced.append)
+    after = await home.store.update_tenant(home.tenant_id, settings=lambda _: {"chat": {"a": 1}}, then=announced.append)
 
     assert announced == [after]
 

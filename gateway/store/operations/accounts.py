@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.records import Tenant, User, UserPage
+from gateway.records import Settings, Tenant, User, UserPage
 from gateway.store import tenants, users
 from gateway.store.operations.base import Operations
 from gateway.store.ports import Once, TenantCounts, TenantKeys
@@ -46,7 +46,7 @@ class AccountOperations(Operations):
         self,
         tenant_id: str,
         *,
-        settings: dict[str, dict[str, Any]],
+        settings: Callable[[Settings], Settings],
         webhook_url: str | msgspec.UnsetType | None = msgspec.UNSET,
         then: Callable[[Tenant], None] | None = None,
         once: Once[Tenant] | None = None,

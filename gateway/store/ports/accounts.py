@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from gateway.records import Tenant, User, UserPage
+from gateway.records import Settings, Tenant, User, UserPage
 from gateway.store.ports.once import Once
 
 
@@ -50,12 +50,19 @@ class Accounts(Protocol):
         self,
         tenant_id: str,
         *,
-        settings: dict[str, dict[str, Any]],
+        settings: Callable[[Settings], Settings],
         webhook_url: str | msgspec.UnsetType | None = msgspec.UNSET,
         then: Callable[[Tenant], None] | None = None,
         once: Once[Tenant] | None = None,
     ) -> Tenant:
-        """Merge ``settings`` section by section, key by key, into what is stored."""
+        """Change a tenant's settings, and where its webhooks go if that is given.
+
+        Args:
+            settings: makes of what is stored what is to be; no other change comes between. It may refuse.
+
+        Raises:
+            NotFound: no such tenant.
+        """
         ...
 
     async def user(self, tenant_id: str, user_id: str) -> User | None: ...
