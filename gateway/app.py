@@ -293,7 +293,7 @@ class Node:
         return await self.api.route(request)
 
     async def _policy_of(self, tenant_id: str) -> Policy:
-        tenant = await self.store.tenant(tenant_id)
+        tenant = await self._authenticator.tenant(tenant_id)
         if tenant is None:
             return Policy(self.config.presence.scope, self.config.presence.tenant_limit)
         settings = self._tenants.settings(tenant).presence

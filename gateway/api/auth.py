@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import TypeVar
 
 import jwt
 import msgspec
+import trio
 
 from gateway.api.revocations import Revocations
 from gateway.delivery.peers import Peers
-from gateway.errors import Unauthorized
+from gateway.errors import Unauthorized, Unavailable
 from gateway.records import Tenant
 from gateway.store.ports import Store
 from gateway.wire.http import Request
@@ -31,6 +33,8 @@ TENANT_FRESH_S = 1.0
 # How long a verdict on a token holds before the store is asked again whether it has been taken back. Meanwhile only
 # those have to be remembered that were (``revocations.REMEMBERED_S``).
 VERDICT_S = 60.0
+# How long what can go on without it waits for a store that may be away, and how long it then does without.
+STORE_PATIENCE_S = 0.5
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -105,6 +109,7 @@ class Authenticator:
         self._verified: dict[str, tuple[float, Caller]] = {}  # with when it was verified
         self._tenants: dict[str, tuple[float, Tenant]] = {}
         self._by_key: dict[bytes, tuple[float, Tenant]] = {}
+        self._ask_at = 0.0
         peers.listen("tenant", lambda _, tenant_id: self._forget_tenant(tenant_id.decode()))
 
     async def identify(self, request: Request) -> Caller:
@@ -159,6 +164,21 @@ class Authenticator:
         if not holds or tenant is None or tenant.signing_secret != caller.tenant.signing_secret:
             return self._remember(token, await self._verify_anew(token), now)
         return self._remember(token, msgspec.structs.replace(caller, tenant=tenant), verified_at)
+
+    async def tenant(self, tenant_id: str) -> Tenant | None:
+        """As it is now, or was when it was last seen, if the store is away or slow. For what must go on meanwhile.
+
+        Raises:
+            Unavailable: it has not been seen lately either.
+        """
+        known = self._tenants.get(tenant_id)
+        if known is None:
+            return await self._tenant(tenant_id)
+        if trio.current_time() >= self._ask_at:
+            with trio.move_on_after(STORE_PATIENCE_S), suppress(Unavailable):
+                return await self._tenant(tenant_id)
+            self._ask_at = trio.current_time() + STORE_PATIENCE_S
+        return known[1]
 
     def forget_tenant(self, tenant_id: str) -> None:
         """See the tenant's next request with fresh eyes, on all nodes: its keys or settings have changed."""

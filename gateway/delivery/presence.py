@@ -24,6 +24,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Timer, Wheel
+from gateway.errors import Unavailable
 from gateway.wire.prepared import Prepared, join, prepare_event
 
 BEAT_S = 0.02
@@ -39,6 +40,9 @@ MEETINGS = 1_000
 
 ASKED_AT_ONCE = 50
 """Contacts looked up before the loop turns to others: a node that has died takes all its users offline in one beat."""
+
+AGAIN_S = 1.0
+"""When to try again what could not be told, because the store is away."""
 
 encode = msgspec.json.encode
 
@@ -155,19 +159,28 @@ class Presence:
             self._beat = trio.Event()
             changed, self._changed = self._changed, {}
             for tenant_id, users in changed.items():
-                await self._carefully(tenant_id, self._tell(tenant_id, users))
+                if not await self._carefully(tenant_id, self._tell(tenant_id, users)):
+                    self._changed[tenant_id] = users | self._changed.get(tenant_id, {})
+                    self._wheel.after(AGAIN_S, self._beat_again)
             met, self._met = self._met, []
             for tenant_id, newcomers, everybody in met:
                 await self._carefully(tenant_id, self._introduce(tenant_id, newcomers, everybody))
 
+    def _beat_again(self) -> None:
+        self._beat.set()
+
     @staticmethod
-    async def _carefully(tenant_id: str, telling: Awaitable[None]) -> None:
+    async def _carefully(tenant_id: str, telling: Awaitable[None]) -> bool:
+        """False if it could not be told now."""
         try:
             await telling
+        except Unavailable as error:
+            log.warning("presence not told yet", tenant_id=tenant_id, error=error.message)
+            return False
         except Exception:
-            # The one boundary of presence: a store that is away for a moment must not end it. The deltas are lost; viewers
-            # are right again with their next snapshot.
+            # The one boundary of presence. These deltas are lost; viewers are right again with their next snapshot.
             log.exception("presence not told", tenant_id=tenant_id)
+        return True
 
     async def _introduce(self, tenant_id: str, newcomers: frozenset[str], everybody: tuple[str, ...]) -> None:
         policy = await self._policy_of(tenant_id)

@@ -10,6 +10,7 @@ import msgspec
 import structlog
 
 from gateway.delivery.timers import Timer, Wheel
+from gateway.errors import Unavailable
 from gateway.net.engine import EngineSession
 from gateway.net.mailboxes import Job, Mailbox, Waiting, Workers
 from gateway.net.ports import Refused, SocketApplication
@@ -27,6 +28,7 @@ from gateway.wire.socketio import (
 )
 
 CLIENT_LEFT = "client namespace disconnect"
+TRY_AGAIN_LATER = 1013
 
 log = structlog.get_logger(__name__)
 
@@ -201,6 +203,12 @@ class SocketIO:
                 self._keep(namespace, None)
                 self._connection.refused(namespace)
                 socket.send(encode_connect_error(refused.message, namespace=namespace))
+            return
+        except Unavailable as error:
+            # Not CONNECT_ERROR, after which the published client never tries again (contract 4.2): it comes back by itself
+            # from a transport that is closed.
+            log.warning("client not let in", error=error.message)
+            self.engine.close("unavailable", code=TRY_AGAIN_LATER)
             return
         if self._socket(namespace) is not socket:
             return  # it left while the application decided

@@ -105,7 +105,10 @@ def create_web(
         checks = await ready()
         well = all(checks.values())
         body = {"status": "ready" if well else "not ready", "checks": checks}
-        return _json(200 if well else 503, msgspec.json.encode(body))
+        response = _json(200 if well else 503, msgspec.json.encode(body))
+        if not well:
+            response.headers["Retry-After"] = "1"
+        return response
 
     pages = _pages()
 
@@ -146,8 +149,11 @@ def create_web(
 
     @site.errorhandler(GatewayError)
     async def decline(error: GatewayError) -> Response:
-        status = HTTPStatus(failure(error).status)
-        return _error(status, pages, sentence=error.message, code=error.code)
+        answer = failure(error)
+        response = _error(HTTPStatus(answer.status), pages, sentence=error.message, code=error.code)
+        if retry_after := dict(answer.headers).get("Retry-After"):
+            response.headers["Retry-After"] = retry_after
+        return response
 
     @site.errorhandler(Exception)
     async def confess(error: Exception) -> Response:

@@ -19,6 +19,7 @@ from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
+from gateway.errors import Unavailable
 from tests.net.clock import let_time_jump
 
 GRACE_S = 4.0
@@ -63,13 +64,13 @@ class Contacts:
 
     Attributes:
         pairs: contacts, either way round.
-        broken: the next question fails.
+        broken: the next question fails; away: all do, as they would without a store.
         asked: how many questions there were.
     """
 
     def __init__(self) -> None:
         self.pairs: set[frozenset[str]] = set()
-        self.broken = False
+        self.broken = self.away = False
         self.asked = 0
 
     def meet(self, *user_ids: str) -> None:
@@ -78,9 +79,11 @@ class Contacts:
     async def contacts(self, tenant_id: str, user_id: str, *, max_room: int) -> frozenset[str]:
         await trio.lowlevel.checkpoint()
         self.asked += 1
+        if self.away:
+            raise Unavailable("The store is away.")
         if self.broken:
             self.broken = False
-            raise OSError("the store is away")
+            raise RuntimeError("a bug")
         return frozenset(other for pair in self.pairs if user_id in pair for other in pair - {user_id})
 
 

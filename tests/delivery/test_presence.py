@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import trio
 
-from gateway.delivery.presence import BEAT_S, MEETING, Policy
+from gateway.delivery.presence import AGAIN_S, BEAT_S, MEETING, Policy
 from gateway.delivery.session import Session
 from tests.delivery.conftest import GRACE_S, TENANT, Node, told
 
@@ -218,7 +218,25 @@ class TestContacts:
         await trio.sleep(BEAT)
         assert told(ann) == []
 
-    async def test_a_store_that_fails_once_does_not_end_presence(self, node: Node) -> None:
+    async def test_what_happens_while_the_store_is_away_is_told_when_it_is_back_as_it_is_then(
+        self, node: Node
+    ) -> None:
+        node.policy = Policy("contacts", 2_000)
+        node.contacts.meet("ann", "bob", "cyn", "dan")
+        ann, dan = node.connect("ann"), node.connect("dan")
+        await quiet(ann, dan)
+        node.contacts.away = True
+        bob = node.connect("bob")
+        await trio.sleep(BEAT)
+        node.connect("cyn")
+        node.disconnect(bob)
+        await trio.sleep(GRACE_S + BEAT)
+        assert told(ann) == []
+        node.contacts.away = False
+        await trio.sleep(AGAIN_S + BEAT)
+        assert sorted(told(ann), key=str) == sorted([online("cyn"), offline("bob")], key=str)
+
+    async def test_a_bug_that_shows_once_does_not_end_presence(self, node: Node) -> None:
         node.policy = Policy("contacts", 2_000)
         node.contacts.meet("ann", "bob", "cyn")
         ann = node.connect("ann")

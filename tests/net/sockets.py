@@ -9,6 +9,7 @@ import msgspec
 import trio
 
 from gateway.delivery.timers import Wheel
+from gateway.errors import Unavailable
 from gateway.net.engine import EngineSession, EngineSessions, EngineSettings, State
 from gateway.net.mailboxes import Workers
 from gateway.net.ports import Refused
@@ -23,7 +24,8 @@ INBOX = 8
 class Application:
     """An application that lets in whoever does not say otherwise in ``auth``.
 
-    CONNECT with ``{"wait": s}`` is decided after that time, ``{"refuse": message}`` refused, ``{"raise": true}`` is a bug.
+    CONNECT with ``{"wait": s}`` is decided after that time, ``{"refuse": message}`` refused, ``{"away": true}`` cannot be
+    decided now, ``{"raise": true}`` is a bug.
     Event ``wait`` with a number of seconds waits, ``raise`` and ``raise-later`` are bugs, ``leave`` disconnects the client.
     """
 
@@ -36,6 +38,8 @@ class Application:
         await trio.sleep(auth.get("wait", 0))
         if "refuse" in auth:
             raise Refused(auth["refuse"])
+        if "away" in auth:
+            raise Unavailable("The store cannot be reached.")
         if "raise" in auth:
             raise RuntimeError("admit")
         return lambda: socket.send(b'2["welcome"]' if socket.namespace == "/" else b'2/chat,["welcome"]')

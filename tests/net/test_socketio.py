@@ -63,6 +63,12 @@ class TestConnect:
         assert not client.lives
         assert application.gone_ == [("/", "parse error: already_connected")]
 
+    async def test_who_cannot_be_judged_now_is_cut_off_so_that_he_comes_back(self, client: Client) -> None:
+        client.send('0{"away":true}')
+        await settle()
+        assert not client.lives
+        assert client.received() == ["1"]  # the end of the transport, and no CONNECT_ERROR
+
     async def test_a_bug_in_admission_ends_this_client_only(self, sessions: EngineSessions) -> None:
         client, other = Client(sessions), Client(sessions)
         client.send('0{"raise":true}')

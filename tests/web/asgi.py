@@ -10,17 +10,24 @@ from typing import Any
 import trio
 from quart_trio import QuartTrio
 
-from gateway.errors import NotFound
+from gateway.errors import GatewayError, NotFound
 
 
 class NoFiles:
-    """A site's files, when there are none."""
+    """A site's files, when there are none.
+
+    Attributes:
+        error: what is said to who asks for one.
+    """
+
+    def __init__(self) -> None:
+        self.error: GatewayError = NotFound("There is no such file.")
 
     async def receive(self, upload_id: str, chunks: Any, **_: Any) -> None:
         raise NotFound("There is no such upload.")
 
     async def open(self, upload_id: str, **_: Any) -> Any:
-        raise NotFound("There is no such file.")
+        raise self.error
 
     def read(self, file: Any, *, begin: int, end: int) -> Any:
         raise AssertionError("nothing can be open")

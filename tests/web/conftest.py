@@ -23,12 +23,14 @@ class Surroundings:
         requests: what reached the API, in order.
         answer: what the API says next.
         checks: what readiness says.
+        files: which are none.
     """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], Response] = lambda request: Response(200, b"{}")
         self.checks = {"store": True, "bus": True}
+        self.files = NoFiles()
 
     async def api(self, request: Request) -> Response:
         self.requests.append(request)
@@ -53,7 +55,7 @@ def site(around: Surroundings) -> QuartTrio:
         ready=around.ready,
         openapi=around.openapi,
         failure=failure,
-        files=NoFiles(),
+        files=around.files,
         max_body=MAX_BODY,
         body_s=5.0,
         write_s=5.0,

@@ -8,6 +8,7 @@ from importlib.resources import files
 import pytest
 from quart_trio import QuartTrio
 
+from gateway.errors import Unavailable
 from tests.support.contract import EVENTS
 from tests.web.conftest import Surroundings
 
@@ -85,6 +86,7 @@ class TestHealth:
         response = await site.test_client().get("/readyz")
         expected = {"status": "not ready", "checks": {"store": False, "bus": True}}
         assert (response.status_code, await response.get_json()) == (503, expected)
+        assert response.headers["Retry-After"] == "1"
 
     async def test_health_is_not_cached(self, site: QuartTrio) -> None:
         assert (await site.test_client().get("/readyz")).headers["Cache-Control"] == "no-store"
@@ -98,6 +100,13 @@ async def test_the_openapi_document_may_be_read_by_any_page(site: QuartTrio, aro
 
 
 class TestErrors:
+    async def test_what_cannot_be_done_now_says_when_to_try_again(
+        self, site: QuartTrio, around: Surroundings
+    ) -> None:
+        around.files.error = Unavailable("The store cannot read now.", retry_after_s=2.0)
+        response = await site.test_client().get("/files/1")
+        assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+
     async def test_a_program_gets_the_error_body_of_the_contract(self, site: QuartTrio) -> None:
         response = await site.test_client().get("/nope")
         sentence = "There is nothing at this address."
