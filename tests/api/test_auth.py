@@ -135,7 +135,7 @@ async def test_a_remembered_token_brings_the_tenant_as_it_is_now(gateway: Gatewa
     token = await token_of(gateway)
     before = await gateway.authenticator.verify(token)
     assert await gateway.authenticator.verify(token) is before
-    await gateway.store.update_tenant(gateway.tenant_id, settings={"calls": {"enabled": False}})
+    await gateway.store.update_tenant(gateway.tenant_id, settings=lambda _: {"calls": {"enabled": False}})
     gateway.clock.now += 1
     after = await gateway.authenticator.verify(token)
     assert after.tenant.settings == {"calls": {"enabled": False}}
