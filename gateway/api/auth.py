@@ -110,6 +110,7 @@ class Authenticator:
         self._tenants: dict[str, tuple[float, Tenant]] = {}
         self._by_key: dict[bytes, tuple[float, Tenant]] = {}
         self._ask_at = 0.0
+        self._changes = 0  # of tenants, that were heard of
         peers.listen("tenant", lambda _, tenant_id: self._forget_tenant(tenant_id.decode()))
 
     async def identify(self, request: Request) -> Caller:
@@ -186,6 +187,7 @@ class Authenticator:
         self._peers.say("tenant", tenant_id.encode())
 
     def _forget_tenant(self, tenant_id: str) -> None:
+        self._changes += 1
         self._tenants.pop(tenant_id, None)
         for digest in [digest for digest, (_, tenant) in self._by_key.items() if tenant.id == tenant_id]:
             del self._by_key[digest]
@@ -241,7 +243,11 @@ class Authenticator:
         # caught up.
         if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
             return known[1]
+        changes = self._changes
         tenant = await self._store.tenant(tenant_id)
+        # What was read while some tenant changed may be the state before: good for this request, not to be kept.
+        if changes != self._changes:
+            return tenant
         if tenant is None:
             self._tenants.pop(tenant_id, None)
             return None
@@ -257,7 +263,10 @@ class Authenticator:
         known = self._by_key.get(digest)
         if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
             return known[1]
+        changes = self._changes
         tenant = await self._store.tenant_by_api_key(digest)
+        if changes != self._changes:
+            return tenant
         if tenant is None:
             self._by_key.pop(digest, None)
             return None
