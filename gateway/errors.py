@@ -81,6 +81,12 @@ class UnsupportedMediaType(GatewayError):
     code = "unsupported_media_type"
 
 
+class TooSlow(GatewayError):
+    """The client did not send the whole of what it began in time."""
+
+    code = "timeout"
+
+
 class RateLimited(GatewayError):
     """Too many requests of this kind; try again after ``retry_after_s`` seconds."""
 

@@ -15,7 +15,7 @@ _TYPE: Final = re.compile(
     r"([A-Za-z0-9!#$&^_.+-]{1,100}/[A-Za-z0-9!#$&^_.+-]{1,100}) *(;[\x20-\x7e]{0,200})?"
 )
 _INLINE: Final = frozenset(("application/pdf", "text/plain"))
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def bare_type(media_type: str) -> str:

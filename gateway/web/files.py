@@ -99,7 +99,7 @@ def mount_files(site: QuartTrio, files: Files) -> None:
         headers["Cache-Control"] = f"private, max-age={found.left_s}, immutable"
         headers["Content-Security-Policy"] = SHOWN if found.is_inline else SAVED
         headers["Referrer-Policy"] = "no-referrer"
-        if upload.media_type.startswith("application/pdf"):
+        if response.mimetype == "application/pdf":
             del headers["Content-Security-Policy"]  # the browsers' own viewers do not open in a sandbox
         disposition = "inline" if found.is_inline else "attachment"
         headers["Content-Disposition"] = f"{disposition}; filename*=UTF-8''{quote(upload.filename, safe='')}"

@@ -16,7 +16,7 @@ import structlog
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, TooSlow
 from gateway.web.files import PREFIX, Files
 from gateway.wire.http import Response
 
@@ -83,8 +83,7 @@ class Receiving:
             if not await body.drained():
                 return
         except trio.TooSlowError:
-            response = self._failure(GatewayError("The file took too long to arrive.", code="timeout"))
-            response.status = 408
+            response = self._failure(TooSlow("The file took too long to arrive."))
         except Exception:
             # The one boundary of what Quart does not see; see ``Site``.
             log.exception("a file was not received, for an unexpected error")
@@ -125,8 +124,10 @@ class _Body:
                         dropped += len(chunk)
                         if dropped > DRAIN_BYTES:
                             break
-            except (_Gone, trio.TooSlowError):
+            except _Gone:
                 return False
+            except trio.TooSlowError:
+                pass  # it may be waiting for the answer
         return True
 
 

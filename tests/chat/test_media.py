@@ -73,6 +73,7 @@ def test_a_tenant_may_take_no_files() -> None:
         ("C:\\Users\\x\\cat.png", "cat.png"),
         ("a\r\nSet-Cookie: x", "aSet-Cookie: x"),
         ("gnp.\u202etac.exe", "gnp.tac.exe"),
+        ("gnp\u200f.\u061ctac\u2066.exe", "gnp.tac.exe"),
         ("  .. ", "file"),
         ("", "file"),
         ("x" * 300, "x" * FILENAME_CHARACTERS),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -76,12 +77,18 @@ class Sender:
     def headers(self) -> dict[bytes, bytes]:
         return dict(self.sent[0]["headers"])
 
+    @property
+    def json(self) -> Any:
+        return msgspec.json.decode(self.sent[1]["body"])
 
-async def put(sink: Sink, sender: Sender, *headers: tuple[bytes, bytes]) -> Sender:
+
+async def put(
+    sink: Sink, sender: Sender, *headers: tuple[bytes, bytes], silent_s: float = SILENT_S
+) -> Sender:
     async def elsewhere(*_: Any) -> None:
         raise AssertionError("this is for files")
 
-    receiving = Receiving(elsewhere, files=sink, failure=failure, silent_s=SILENT_S, put_s=PUT_S)
+    receiving = Receiving(elsewhere, files=sink, failure=failure, silent_s=silent_s, put_s=PUT_S)
     scope = {
         "type": "http",
         "method": "PUT",
@@ -116,7 +123,7 @@ async def test_the_next_piece_is_asked_for_when_the_last_is_stored(autojump_cloc
 async def test_a_client_that_falls_silent_is_told_so(autojump_clock: MockClock) -> None:
     before = trio.current_time()
     answered = await put(Sink(), Sender(b"ab", then="silence"))
-    assert answered.status == 408
+    assert (answered.status, answered.json["statusCode"], answered.json["code"]) == (408, 408, "timeout")
     assert answered.headers[b"connection"] == b"close"
     assert trio.current_time() - before == pytest.approx(SILENT_S)
 
@@ -151,6 +158,11 @@ async def test_but_not_for_ever(autojump_clock: MockClock, sender: Sender) -> No
     assert (answered.status, answered.headers[b"connection"]) == (403, b"close")
     assert sender.handed <= DRAIN_BYTES / 1_000_000 + DRAIN_S / 0.5 + 1
     assert trio.current_time() - before <= DRAIN_S
+
+
+async def test_a_refusal_is_heard_by_who_waits_for_it_and_sends_no_more(autojump_clock: MockClock) -> None:
+    answered = await put(Sink(refusal=Forbidden("No.")), Sender(b"ab", then="silence"), silent_s=DRAIN_S / 2)
+    assert (answered.status, answered.headers[b"connection"]) == (403, b"close")
 
 
 async def test_a_bug_is_an_answer_and_not_the_end_of_the_server(autojump_clock: MockClock) -> None:
