@@ -102,20 +102,20 @@ class Calls:
             )
             return decided(None, call, room)
 
-        planned = step(*await self._store.room_and_call(who.tenant_id, room_id)).call
-        await media.open_room(planned.media_room, max_participants=planned.max_participants)
+        planned = await self._opened(media, who.tenant_id, room_id, None, step, once)
+        own_room = planned.media_room if planned is not None and planned.id == call_id else None
         try:
             changed = await self._steps.take(who.tenant_id, room_id, None, step, once=once)
         except Exception:
             # Not for Cancelled: the write may happen all the same.
-            if planned.id == call_id:
-                media.close_room(planned.media_room)
+            if own_room is not None:
+                media.close_room(own_room)
             raise
         call = changed.call
-        if call.id != planned.id:
+        if planned is None or call.id != planned.id:
             # Since we looked, a call has begun here or has ended.
-            if planned.id == call_id:
-                media.close_room(planned.media_room)
+            if own_room is not None:
+                media.close_room(own_room)
             await media.open_room(call.media_room, max_participants=call.max_participants)
         return changed
 
@@ -226,9 +226,29 @@ class Calls:
     ) -> Changed:
         media = self._required(policy)
         step = self._step(who, action, policy)
-        planned = step(*await self._store.room_and_call(who.tenant_id, room_id, call_id)).call
-        await media.open_room(planned.media_room, max_participants=planned.max_participants)
-        return await self._steps.take(who.tenant_id, room_id, call_id, step, once=once)
+        planned = await self._opened(media, who.tenant_id, room_id, call_id, step, once)
+        changed = await self._steps.take(who.tenant_id, room_id, call_id, step, once=once)
+        if planned is None:
+            await media.open_room(changed.call.media_room, max_participants=changed.call.max_participants)
+        return changed
+
+    async def _opened(
+        self, media: Media, tenant_id: str, room_id: str, call_id: str | None, step: Step, once: Any | None
+    ) -> Call | None:
+        """The call that a step leads to as things are, its media room opened.
+
+        None for a step that would be refused now but may be a repeat: of that the store knows, and it knows the
+        answer that was given then.
+        """
+        look = await self._store.room_and_call(tenant_id, room_id, call_id)
+        try:
+            call = step(*look).call
+        except errors.CallError:
+            if once is None:
+                raise
+            return None
+        await media.open_room(call.media_room, max_participants=call.max_participants)
+        return call
 
     async def _ask(
         self,

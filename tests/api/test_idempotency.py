@@ -45,6 +45,12 @@ REQUESTS: dict[tuple[str, str], Any] = {
     ("DELETE", "/v1/chat/uploads/{uploadId}"): None,
     ("POST", "/v1/chat/rooms/{roomId}/delivery"): {"userId": "ann"},
     ("POST", "/v1/chat/rooms/{roomId}/read"): {"userId": "ann"},
+    ("POST", "/v1/chat/rooms/{roomId}/calls"): {"type": "audio"},
+    ("POST", "/v1/chat/rooms/{roomId}/calls/{callId}/accept"): {},
+    ("POST", "/v1/chat/rooms/{roomId}/calls/{callId}/decline"): {},
+    ("POST", "/v1/chat/rooms/{roomId}/calls/{callId}/end"): {"reason": "cancelled"},
+    ("POST", "/v1/chat/rooms/{roomId}/calls/{callId}/leave"): {},
+    ("POST", "/v1/chat/rooms/{roomId}/calls/{callId}/token"): {},
 }
 # Ends the very credential of the request: a repeat is nobody's any more.
 ENDS_ITSELF = {("POST", "/v1/auth/revoke")}
@@ -61,6 +67,7 @@ async def change_everything(gateway: Gateway, room_id: str, parent_id: str) -> N
     await server.patch(f"/chat/rooms/{room_id}/messages/{parent_id}", {"parts": CHANGED})
     await server.post(f"/chat/rooms/{room_id}/messages", {**MESSAGE, "senderId": "bob"})
     await server.patch("/tenant-apps/shop", {"pushPayloadType": "DATA"})
+    await server.delete(f"/chat/rooms/{room_id}/participants/ann")  # her calls end, and are not hers any more
     for user_id in ("cid", "ann"):  # the token comes back to ann as another device
         await server.post("/users", {"id": user_id})
         await server.post(f"/users/{user_id}/device-tokens", DEVICE)
@@ -77,8 +84,8 @@ def test_every_mutating_route_has_a_request_here() -> None:
 async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
     gateway: Gateway, method: str, path: str
 ) -> None:
-    ann = await gateway.user("ann")
-    caller = ann if "/me/" in path or "/uploads/" in path else gateway.server
+    ann, bob = await gateway.user("ann"), await gateway.user("bob")
+    caller = ann if any(part in path for part in ("/me/", "/uploads/", "/calls")) else gateway.server
     upload_id = await gateway.upload(ann)
     await gateway.server.post("/tenant-apps", {"appCode": "shop"})
     room_id = await gateway.room("ann", "bob")
@@ -87,8 +94,12 @@ async def test_a_repeat_gets_the_first_answer_and_nothing_happens(
     reply = await gateway.server.post(
         f"/chat/rooms/{room_id}/messages", {**MESSAGE, "parentMessageId": parent.json["id"]}
     )
+    call_id = ""
+    if "{callId}" in path:
+        call_id = (await bob.post(f"/chat/rooms/{room_id}/calls", {})).json["call"]["id"]
     target = path.removeprefix("/v1").format(
         roomId=room_id,
+        callId=call_id,
         userId="bob",
         messageId=reply.json["id"],
         token="t",
