@@ -87,10 +87,6 @@ def serve(
             trio.run(partial(run, config, started=announce, lifeline=lifeline))
     except ssl.SSLError as error:
         raise ConfigError(f"tls.certificate and tls.key cannot be used: {error.reason or error}") from error
-    except OSError as error:
-        if error.filename is not None:  # the data folder's, and says so itself
-            raise
-        raise ConfigError(f"cannot listen on {config.host} port {config.port}: {error.strerror}") from error
 
 
 def _serve_with_workers(config: Config, count: int, *, where: Where) -> None:

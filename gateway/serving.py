@@ -61,7 +61,8 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
         lifeline: one of several workers on the port: a pipe, whose end means the same as SIGTERM.
 
     Raises:
-        OSError: the address cannot be listened on, or the data folder not be used.
+        ConfigError: an address cannot be listened on.
+        OSError: the data folder cannot be used.
         ssl.SSLError: the certificate and key do not fit.
     """
     tls = None

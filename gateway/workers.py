@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 import structlog
 import trio
 
-from gateway.errors import GatewayError
+from gateway.errors import ConfigError, GatewayError
 
 READY = re.compile(r"^listening on (\S+)$")
 START_S = 60.0
@@ -182,7 +182,7 @@ def hold_port(host: str, port: int) -> socket.socket:
     """A socket that owns the port without listening on it, so that workers of all times can share it.
 
     Raises:
-        OSError: another program has it.
+        ConfigError: another program has it, or the host is not this machine's.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     held = socket.socket(family, socket.SOCK_STREAM)
@@ -190,9 +190,9 @@ def hold_port(host: str, port: int) -> socket.socket:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind((host, port))
-    except BaseException:
+    except OSError as error:
         held.close()
-        raise
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return held
 
 
@@ -211,7 +211,7 @@ def serve_with_workers(
         arguments: of ``gateway serve`` for each worker, but for the port.
 
     Raises:
-        OSError: the port is another program's.
+        ConfigError: the port is another program's.
         WorkerFailed: a worker did not come to listen.
     """
     with hold_port(host, port) as held:

@@ -195,6 +195,13 @@ class TestServe:
         assert line == f"cannot listen on 127.0.0.1 port {port}: Address already in use"
         assert not operator.data.exists()
 
+    def test_the_address_for_other_nodes_is_told_apart(self, operator: Operator) -> None:
+        nowhere = "192.0.2.1"  # no machine's address
+        line = operator.refusal(
+            "serve", "--port", "0", GATEWAY_BUS="redis", GATEWAY_NODE_HOST=nowhere, GATEWAY_NODE_PORT="3002"
+        )
+        assert line == "cannot listen on 192.0.2.1 port 3002: Cannot assign requested address"
+
     def test_flags_beat_the_environment_which_beats_the_file(self, tmp_path: Path) -> None:
         file = tmp_path / "gateway.toml"
         file.write_text('host = "192.0.2.1"\nport = 1\ndata = "/nowhere"')

@@ -9,6 +9,7 @@ import ssl
 import structlog
 import trio
 
+from gateway.errors import ConfigError
 from gateway.net.door import Door
 from gateway.net.stream import PlainStream
 
@@ -32,7 +33,7 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
         shared: other processes listen there too, and the kernel chooses one for each connection.
 
     Raises:
-        OSError: the port is in use, or the host is not this machine's.
+        ConfigError: the port is in use, or the host is not this machine's.
     """
     listeners: list[socket.socket] = []
     try:
@@ -51,10 +52,10 @@ def listen(host: str, port: int, *, shared: bool = False) -> list[socket.socket]
             sock.bind((address[0], chosen, *address[2:]))
             sock.listen(BACKLOG)
             sock.setblocking(False)
-    except BaseException:
+    except OSError as error:
         for sock in listeners:
             sock.close()
-        raise
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror}") from error
     return listeners
 
 
