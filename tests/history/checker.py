@@ -46,9 +46,31 @@ def check(history: History) -> list[Violation]:
     """Everything in it that must not be; nothing if all is well."""
     found = [Violation(Kind.STRANGE, what) for what in history.strange]
     found += _check_store(history)
-    for visit in history.visits:
-        found += _Visited(history, visit).check()
+    visited = [_Visited(history, visit) for visit in history.visits]
+    for one in visited:
+        found += one.check()
+    for room in history.members:
+        found += _check_agreement(room, [one for one in visited if one.stays_in(room)])
     return found
+
+
+def _check_agreement(room: str, visited: Sequence[_Visited]) -> Iterator[Violation]:
+    """What else happens in a room, such as an edit, is nowhere listed; but what one of those who are always there has been
+    told, all must have been."""
+    happened = {
+        told.number: told
+        for one in visited
+        for told in one.visit.told
+        if told.room == room and told.event != MESSAGE
+    }
+    for one in visited:
+        numbers = {told.number for told in one.visit.told}
+        if not numbers:
+            continue
+        last = math.inf if one.visit.lasted else max(numbers)
+        for number, told in happened.items():
+            if min(numbers) < number < last and number not in numbers:
+                yield Violation(Kind.LOST, f"{one.who} has never got {told}")
 
 
 def _check_store(history: History) -> Iterator[Violation]:
@@ -170,6 +192,9 @@ class _Visited:
 
     def _send(self, message: Stored) -> Send | None:
         return None if message.client_id is None else self.sends.get(message.client_id)
+
+    def stays_in(self, room: str) -> bool:
+        return self.visit.user in self.history.members[room] and not self._comes_and_goes(room)
 
     def _comes_and_goes(self, room: str) -> bool:
         return any(change.room == room and change.user == self.visit.user for change in self.history.changes)

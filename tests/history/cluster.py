@@ -20,6 +20,8 @@ SETTINGS: dict[str, Any] = {
     # A connection that has gone dead must show within a schedule.
     "socket": {"ping_interval_ms": 800, "ping_timeout_ms": 1_200},
     "presence": {"grace_s": 0.5},
+    # Who was away for long begins anew, and looks for himself.
+    "recovery": {"events": 60},
     "drain_s": 1.0,
 }
 

@@ -25,6 +25,9 @@ OPEN_S = 2.0
 BACK_S = (0.02, 0.3)
 """How long it waits before it tries again, at random between the two."""
 
+FORGETS = 0.15
+"""How often it has forgotten what it was, when it comes back: an app that was started again."""
+
 ENDPOINT = "/socket.io/?EIO=4&transport=websocket"
 
 
@@ -116,6 +119,8 @@ class Device:
         with trio.fail_after(OPEN_S):
             opened = json.loads((await _text(websocket))[1:])
             silence_s = (opened["pingInterval"] + opened["pingTimeout"]) / 1000
+            if self._chance.random() < FORGETS:
+                self._pid = self._offset = None
             shown = {} if self._pid is None else {"pid": self._pid, "offset": self._offset}
             await websocket.send_message("40" + json.dumps({**shown, "token": self._token}))
             while not (packet := await _text(websocket)).startswith("40"):

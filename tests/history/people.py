@@ -73,6 +73,21 @@ class Asker:
         send.ended = min(send.ended, trio.current_time())
         send.ids.append(answer["id"])
 
+    async def edit(self, room: str, message_id: str) -> None:
+        """Change a message of one's own."""
+        parts = [{"type": "text", "text": f"edited at {trio.current_time()}"}]
+        status, answer = await self.ask(
+            "PATCH", f"/chat/rooms/{room}/messages/{message_id}", {"parts": parts}
+        )
+        if status != 200:
+            self._history.strange.append(f"an edit was answered {status} {answer}")
+
+    async def read(self, room: str, message_id: str) -> None:
+        """Say that one has read so far."""
+        status, answer = await self.ask("POST", f"/chat/rooms/{room}/read", {"lastReadMessageId": message_id})
+        if status != 200:
+            self._history.strange.append(f"a read mark was answered {status} {answer}")
+
     async def change(self, change: Change) -> None:
         """Let somebody into a room or remove him, and note when it was certain."""
         path, key = f"/chat/rooms/{change.room}/participants", uuid4().hex

@@ -35,6 +35,9 @@ STAY_S = (0.2, 0.7)
 TWICE, AGAIN = 0.1, 0.1
 """Share of messages that are sent twice at once, and of those that are sent once more after they were acknowledged."""
 
+EDITED, READ = 0.1, 0.1
+"""Share of messages that their sender edits, and of those that he marks as read."""
+
 HEALED_S = 15.0
 """How long everything is given to arrive when nothing fails any more. It takes no longer than reconnecting and one look
 into the log (``following.CHECK_S``); who has not got everything by then has lost it."""
@@ -160,7 +163,11 @@ class Talk:
 
     async def _write(self, person: str, rooms: list[str]) -> None:
         while self._suffering:
-            await self._send(person, self._chance.choice(rooms))
+            send = await self._send(person, self._chance.choice(rooms))
+            if send.ids and self._chance.random() < EDITED:
+                await self._askers[person].edit(send.room, send.ids[0])
+            if send.ids and self._chance.random() < READ:
+                await self._askers[person].read(send.room, send.ids[0])
             await trio.sleep(self._chance.uniform(*PACE_S))
 
     async def _send(self, person: str, room: str) -> Send:

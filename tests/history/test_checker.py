@@ -142,6 +142,26 @@ def test_messages_that_were_under_way_together_may_be_stored_in_any_order(world:
     assert check(world.history) == []
 
 
+def test_an_edit_that_one_member_was_told_of_is_told_to_all(world: World) -> None:
+    edit = Told("message-updated", ROOM, "m3", 35)
+    ann = Visit("device", "ann", 0.0, [*world.visit.told[:3], edit, *world.visit.told[3:]], lasted=True)
+    world.history.visits.append(ann)
+    assert check(world.history) == [Violation(Kind.LOST, f"device of bob has never got {edit}")]
+
+    world.visit.told.insert(3, edit)
+    assert check(world.history) == []
+
+
+def test_who_was_cut_off_before_an_edit_has_not_lost_it(world: World) -> None:
+    ann = Visit(
+        "device", "ann", 0.0, [*world.visit.told, Told("message-updated", ROOM, "m3", 105)], lasted=True
+    )
+    world.history.visits.append(ann)
+    world.visit.lasted = False
+
+    assert check(world.history) == []
+
+
 def test_an_outsider_who_is_told_anything_overhears(world: World) -> None:
     told = [Told(MESSAGE, ROOM, "m3", 30)]
     world.history.visits.append(Visit("device", "dan", 0.0, told, lasted=True))
