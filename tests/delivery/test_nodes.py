@@ -296,6 +296,30 @@ class TestLoss:
         await trio.sleep(DEATH)
         assert told(ann) == []
 
+    async def test_a_node_that_had_nothing_to_say_when_it_was_given_up_is_believed_when_it_is_back(
+        self, cluster: Cluster, north: Member, south: Member
+    ) -> None:
+        cluster.cut(north, south)
+        await trio.sleep(LEASE_S + HEARTBEAT)
+        cluster.heal()
+        ann = north.connect("ann")
+        south.connect("bob")
+        await trio.sleep(DEATH)
+        assert told(ann) == [online("bob")]
+        assert await north.snapshot("ann") == await south.snapshot("bob") == {"ann", "bob"}
+
+    async def test_the_first_word_of_a_node_that_had_been_given_up_before_it_holds(
+        self, cluster: Cluster, north: Member, south: Member
+    ) -> None:
+        third = await cluster.node()
+        cluster.cut(north, south)  # the third keeps north from being alone
+        await trio.sleep(LEASE_S + HEARTBEAT)
+        cluster.heal()
+        await trio.sleep(HEARTBEAT)
+        north.connect("ann")
+        await trio.sleep(DEATH)
+        assert await south.snapshot("bob") == await third.snapshot("bob") == {"ann", "bob"}
+
     async def test_a_node_that_is_heard_is_not_given_up_because_it_does_not_hear(
         self, cluster: Cluster, north: Member, south: Member
     ) -> None:
