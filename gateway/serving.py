@@ -36,6 +36,9 @@ from gateway.store.engine import open_store
 from gateway.store.ports import TenantKeys
 
 GOING_SHARE = 0.6
+LAST_WORDS_S = 1.0
+"""How long what was told last may take to leave for the other nodes. What is left behind they find in the log, and that this
+node has ended when its lease is over."""
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +114,8 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
                         await _drain(node, signals, config.drain_s)
                         connections.cancel_scope.cancel()
                     node.peers.say_goodbye()
+                    with trio.move_on_after(LAST_WORDS_S):
+                        await node.bus.wait_sent()
                     app.cancel_scope.cancel()
     finally:
         for sock in [*public, *among_nodes]:

@@ -109,6 +109,9 @@ class MemoryBus:
             self.attached = False
             self._exchange.detach(self)
 
+    async def wait_sent(self) -> None:
+        await trio.lowlevel.checkpoint()  # it leaves at once
+
     def statistics(self) -> dict[str, int]:
         return {
             "published": self._published,

@@ -71,6 +71,8 @@ class RedisBus:
         self._outgoing: dict[bytes, list[bytes]] = {}  # encoded items by channel
         self._outgoing_bytes = 0
         self._work = trio.Event()  # something is in either of the two above
+        self._sending = False  # something that was in them is on its way
+        self._sent = trio.Event()  # nothing is any more; another one for each time
         self._settled = trio.Event()  # the first attempt has succeeded or failed
         self._away = ""  # why it is
         self._sequence = 0
@@ -134,6 +136,10 @@ class RedisBus:
     def on_attached(self, call: Callable[[], None]) -> None:
         self._on_attached.append(call)
 
+    async def wait_sent(self) -> None:
+        while self.attached and (self._outgoing or self._sending):
+            await self._sent.wait()
+
     def statistics(self) -> dict[str, int]:
         return {
             **self._counts,
@@ -189,6 +195,7 @@ class RedisBus:
 
     def _detach(self) -> None:
         self.attached = False
+        self._note_sent()
         self._counts["dropped"] += sum(map(len, self._outgoing.values()))
         self._outgoing.clear()
         self._outgoing_bytes = 0
@@ -203,10 +210,17 @@ class RedisBus:
             steered, self._steered = self._steered, {}
             outgoing, self._outgoing = self._outgoing, {}
             self._outgoing_bytes = 0
+            self._sending = True
             if steered:
                 await self._say_wanted(links, steered)
             if outgoing:
                 await self._publish(links, outgoing)
+            self._note_sent()
+
+    def _note_sent(self) -> None:
+        self._sending = False
+        self._sent.set()
+        self._sent = trio.Event()
 
     @staticmethod
     async def _say_wanted(links: Links, steered: dict[bytes, bool]) -> None:

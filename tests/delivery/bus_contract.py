@@ -197,6 +197,17 @@ class BusContract:
         assert leaving.got == [envelope("before")]
         assert leaving.bus.statistics()["waiting"] == 0
 
+    async def test_who_has_waited_until_all_is_sent_may_end(self, attach: Attach) -> None:
+        one, other = await attach(), await attach()
+        sent = [envelope(number) for number in range(BURST)]
+        for item in sent:
+            one.bus.publish(item)
+        one.bus.signal(TOPIC, b"goodbye")
+        await one.bus.wait_sent()
+        await one.detach()
+        assert await other.until(sent[-1]) == sent
+        assert await other.until_heard(b"goodbye") == [(one.bus.node_id, b"goodbye")]
+
     async def test_statistics_count_what_was_published(self, attach: Attach) -> None:
         one, other = await attach(), await attach()
         for number in range(3):

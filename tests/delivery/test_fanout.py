@@ -43,6 +43,8 @@ class Bus:
 
     def on_attached(self, call: Callable[[], None]) -> None: ...
 
+    async def wait_sent(self) -> None: ...
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         raise AssertionError("nobody runs it here")
 

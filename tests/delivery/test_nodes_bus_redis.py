@@ -50,6 +50,12 @@ class Nodes:
     def kill(self, node: Node) -> None:
         self._scopes[node].cancel()
 
+    async def end(self, node: Node) -> None:
+        """As ``gateway.serving`` does."""
+        node.peers.say_goodbye()
+        await node.bus.wait_sent()
+        self.kill(node)
+
 
 @pytest.fixture
 async def nodes(server: RedisServer) -> AsyncIterator[Nodes]:
@@ -82,6 +88,15 @@ async def test_nodes_see_each_others_users_and_their_end(nodes: Nodes) -> None:
     assert await late.snapshot("sue") == {"ann", "bob", "sue"}
     nodes.kill(south)
     await learns(ann, offline("bob"))
+
+
+async def test_who_ends_in_order_is_gone_before_his_lease_is_over(nodes: Nodes) -> None:
+    north, south = await nodes.node(), await nodes.node()
+    gone = trio.Event()
+    north.peers.on_gone(lambda _: gone.set())
+    await nodes.end(south)
+    with trio.fail_after(LEASE_S / 2):
+        await gone.wait()
 
 
 async def test_what_happens_while_redis_is_away_is_known_when_it_is_back(
