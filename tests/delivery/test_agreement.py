@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import trio
 import trio.testing
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.delivery.session import Session
@@ -140,6 +140,7 @@ class World:
 
 @settings(max_examples=150, deadline=None)
 @given(STEPS)
+@example([("cut", 0, 0), ("wait", 0, 3), ("connect", 0, 0)])  # back just when the other gives it up
 def test_all_agree_on_the_truth_once_it_is_quiet(steps: list[Step]) -> None:
     async def story() -> None:
         async with open_cluster() as cluster:
