@@ -1,4 +1,4 @@
-"""Speed, claimed with a command: ``python -m bench fanout|echo|post|rooms|idle|commit``.
+"""Speed, claimed with a command: ``python -m bench fanout|echo|post|…`` (``list`` names them).
 
 Every server, the gateway and its peers alike, is a process of its own, alone on one core; the driver has another. What is
 compared is the CPU time the server spent per unit of work, beside throughput and latency by the clock. Peers run in turn

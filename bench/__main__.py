@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
+import json
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import mkdtemp
 from types import ModuleType
+from typing import Any
 
 from bench import machine
 from bench.contest import Options
 from bench.gateway import ENVIRONMENT
+from bench.loop import BenchError
 from bench.peers import PEERS, version
 
-BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes")
+BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls")
 
 
 def main() -> int:
@@ -25,6 +30,12 @@ def main() -> int:
     if arguments.bench == "list":
         for name in BENCHES:
             print(f"{name:8}{(_module(name).__doc__ or '').splitlines()[0]}")
+        return 0
+    if arguments.bench == "plot":
+        try:
+            _plot([_module("plot").read(file) for file in arguments.files], arguments.plot or Path("bench"))
+        except BenchError as error:
+            raise SystemExit(str(error)) from None
         return 0
     bench = _module(arguments.bench)
     known: tuple[str, ...] = bench.PEERS
@@ -45,6 +56,7 @@ def main() -> int:
             quick=arguments.quick,
             scratch=scratch,
             server_core=placed["server_core"],
+            driver_core=placed["driver_core"],
         )
         report = bench.run(options)
     finally:
@@ -55,9 +67,20 @@ def main() -> int:
         "gateway_environment": ENVIRONMENT,
         "peers": {name: version(PEERS[name]) for name in {row.server for row in report.rows} & PEERS.keys()},
     }
-    print(report.to_json(about))
+    print(written := report.to_json(about))
     print(report.line())
+    if arguments.json is not None:
+        arguments.json.write_text(f"{written}\n", encoding="utf-8")
+    if arguments.plot is not None and report.rows:
+        _plot([json.loads(written)], arguments.plot)
     return 1 if any(skip["server"] == report.reference for skip in report.skipped) or not report.rows else 0
+
+
+def _plot(reports: Sequence[Mapping[str, Any]], base: Path) -> None:
+    if importlib.util.find_spec("matplotlib") is None:
+        raise SystemExit("matplotlib not installed: pip install 'gateway[bench]'")
+    for path in _module("plot").draw(reports, base):
+        print(f"drawn: {path}", file=sys.stderr)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -65,7 +88,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         prog="python -m bench",
         description="Measure the gateway beside its peers. Prints JSON and, last, one line to read.",
     )
-    parser.add_argument("bench", choices=[*BENCHES, "list"], help="what to measure; list tells about each")
+    parser.add_argument(
+        "bench", choices=[*BENCHES, "list", "plot"], help="what to measure; list tells about each"
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="plot: reports that --json left, a panel for each"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to leave the report")
+    parser.add_argument("--plot", type=Path, metavar="NAME", help="leave a picture, NAME.png and NAME.svg")
     parser.add_argument("--rounds", type=int, default=0, help="times each server is measured (3)")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long each figure is measured (2)")
     parser.add_argument(
@@ -82,7 +112,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="a smoke run of seconds; its figures mean nothing"
     )
     parser.add_argument("--scratch", type=Path, help="where databases go meanwhile (the temporary folder)")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if (arguments.bench == "plot") != bool(arguments.files):
+        parser.error("files are for plot, and plot is for files")
+    return arguments
 
 
 def _numbers(text: str) -> tuple[int, ...]:

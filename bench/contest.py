@@ -30,6 +30,7 @@ class Options:
         quick: a smoke run of a few seconds: sizes shrink, figures mean nothing.
         scratch: folder for databases and logs, removed afterwards.
         server_core: where servers are pinned.
+        driver_core: where this process is.
     """
 
     rounds: int
@@ -39,6 +40,7 @@ class Options:
     quick: bool
     scratch: Path
     server_core: int
+    driver_core: int
 
     def chosen(self, peers: Sequence[str]) -> list[str]:
         """The gateway and those of ``peers`` that were asked for, in order."""

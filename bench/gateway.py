@@ -15,7 +15,7 @@ from typing import Any
 from bench.contest import GATEWAY, Options
 from bench.loop import BenchError
 from bench.machine import ROOT
-from bench.rest import fetch_all, request
+from bench.rest import fetch, fetch_all, request
 from bench.server import Server, free_port, running
 
 ENVIRONMENT = {
@@ -58,6 +58,11 @@ class Platform:
         """A session token for each user, in order."""
         bodies = [{"userId": user_id, "expiresIn": 86_400} for user_id in user_ids]
         return [minted["token"] for minted in self._post_all("/v1/auth/token", bodies)]
+
+    def change_settings(self, settings: Mapping[str, Any]) -> None:
+        """Of the tenant."""
+        body = json.dumps(settings).encode()
+        fetch(self.server.port, request("PATCH", "/v1/tenant/settings", headers=self._headers, body=body))
 
     def _post_all(self, path: str, bodies: Sequence[Any]) -> list[Any]:
         requests = (

@@ -80,6 +80,8 @@ class Report:
         """The whole report, ``about`` (machine, commit, command, parameters) first."""
         body = {
             "bench": self.bench,
+            "headline": self.headline,
+            "unit": self.unit,
             **about,
             "results": {case: self.medians(case) for case in self.cases()},
             "gateway_times_better": {case: self.ratios(case) for case in self.cases()},
@@ -118,10 +120,15 @@ def latency(values_s: list[float], prefix: str = "") -> dict[str, float]:
     }
 
 
+def better_high(name: str) -> bool:
+    """Whether a figure is better the higher it is."""
+    return name.endswith("_per_s")
+
+
 def _times_better(name: str, own: float, peer: float) -> float | None:
     if not own or not peer:
         return None
-    if name.endswith("_per_s"):
+    if better_high(name):
         return own / peer
     if name.startswith("cpu_us_") or name.endswith(("_ms", "_kb")):
         return peer / own

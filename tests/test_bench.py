@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench.report import Report
+from tests.support.require import missing
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,6 +26,10 @@ CASES = {
     "rooms": (["5 connections"], "cpu_us_per_list"),
     "idle": (["20 connections"], "server_rss_mb"),
     "commit": (["1 writers", "5 writers"], "writes_per_s"),
+    "calls": (
+        [f"20 devices, {others} other calls ringing" for others in (0, 5)],
+        "silenced_p99_ms",
+    ),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
 }
 
@@ -58,6 +64,35 @@ def test_a_commit_per_write_and_postgresql_are_measured_beside_the_store() -> No
     assert report["gateway_times_better"]["5 writers"]["commit-per-write"]["writes_per_s"] > 0
     assert report["gateway_times_better"]["5 writers"]["postgresql"]["writes_per_s"] > 0
     assert "x commit-per-write" in line
+
+
+def test_a_report_is_kept_and_drawn(tmp_path: Path) -> None:
+    if find_spec("matplotlib") is None:
+        missing("matplotlib", get="pip install matplotlib")
+    kept = tmp_path / "post.json"
+    done = run_bench(
+        "post", "--quick", "--peers", "none", "--json", str(kept), "--plot", str(tmp_path / "post")
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(kept.read_text()) == report_of(done.stdout)[0]
+    assert (tmp_path / "post.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "post.svg").read_text()
+
+    drawn = run_bench("plot", str(kept), str(kept), "--plot", str(tmp_path / "both"))
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "both.svg").stat().st_size > (tmp_path / "post.svg").stat().st_size
+
+
+def test_what_is_no_report_is_not_drawn(tmp_path: Path) -> None:
+    if find_spec("matplotlib") is None:
+        missing("matplotlib", get="pip install matplotlib")
+    file = tmp_path / "no.json"
+    file.write_text("{}")
+    drawn = run_bench("plot", str(file), "--plot", str(tmp_path / "no"))
+
+    assert drawn.returncode == 1
+    assert drawn.stderr.startswith(f"{file} is not a report")
 
 
 def test_a_peer_nobody_knows_is_refused_by_name() -> None:

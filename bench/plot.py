@@ -1,0 +1,80 @@
+"""Figures as a picture, in PNG and SVG: a panel for each bench, a bar for each server in each of its cases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from bench.contest import GATEWAY
+from bench.loop import BenchError
+from bench.report import better_high
+
+BAR_INCHES = 0.24
+OUR_COLOUR = "#1668c1"
+COLOURS = ("#9aa5b1", "#c7b299", "#a3b899", "#b79ac1", "#d0a0a0", "#99b8b8")
+
+
+def draw(reports: Sequence[Mapping[str, Any]], base: Path) -> list[Path]:
+    """Draw reports, as their JSON has them, into ``base`` with ``.png`` and ``.svg`` behind it."""
+    heights = [sum(len(by_server) + 1 for by_server in report["results"].values()) for report in reports]
+    figure = Figure(figsize=(9, BAR_INCHES * sum(heights) + 0.9 * len(reports)), layout="constrained")
+    panels = figure.subplots(len(reports), squeeze=False, height_ratios=heights)[:, 0]
+    for panel, report in zip(panels, reports, strict=True):
+        _panel(panel, report)
+    first = reports[0]
+    figure.text(0.0, -0.01, f"{first['machine']['cpu']}, commit {first['commit']}", size=7, va="top")
+    drawn = [Path(f"{base}{ending}") for ending in (".png", ".svg")]
+    for path in drawn:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Without a date: the same figures are the same file.
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, dpi=130, bbox_inches="tight", metadata=metadata)
+    return drawn
+
+
+def read(file: Path) -> Mapping[str, Any]:
+    """A report that ``--json`` left.
+
+    Raises:
+        BenchError: it is not one, or has nothing in it.
+    """
+    try:
+        report: Mapping[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        measured = report["results"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{file} is not a report: {error}") from error
+    if not measured:
+        raise BenchError(f"{file}: nothing was measured")
+    return report
+
+
+def _panel(axes: Any, report: Mapping[str, Any]) -> None:
+    """Bars compare within a case: cases are of different sizes, and each has its own scale."""
+    headline = report["headline"]
+    servers = dict.fromkeys(server for by_server in report["results"].values() for server in by_server)
+    colours = dict(zip((server for server in servers if server != GATEWAY), cycle(COLOURS), strict=False))
+    place, places, names = 0, [], []
+    for case, by_server in report["results"].items():
+        axes.text(0, place, case, size=8, weight="bold", va="center")
+        most = max(figures[headline] for figures in by_server.values())
+        for server, figures in by_server.items():
+            place += 1
+            value = figures[headline]
+            said = f" {value:,.3g}" if value < 1_000 else f" {value:,.0f}"
+            axes.barh(place, value / most, color=colours.get(server, OUR_COLOUR), height=0.8)
+            axes.text(value / most, place, said, size=7, va="center")
+            places.append(place)
+            names.append(server)
+        place += 1
+    axes.set_yticks(places, names, size=7)
+    axes.set_ylim(place - 0.4, -0.8)
+    axes.set_xticks([])
+    axes.tick_params(axis="y", length=0)
+    axes.spines[:].set_visible(False)
+    direction = "more is better" if better_high(headline) else "less is better"
+    axes.set_title(f"{report['bench']}: {report['unit']} ({direction})", size=9, loc="left")
