@@ -165,11 +165,14 @@ class Gossip:
         self._peers.say("presence-wanted", node_id.encode())
 
     def _heard(self, node_id: str, body: bytes) -> None:
+        # One that was given up before it had ever said anything is back without a loss: its word must not end yet.
+        self._no_longer_fading(node_id)
         part = _DECODE(body)
         if part.first:
             self._gathering[node_id] = {}
         gathering = self._gathering.get(node_id)
         if gathering is None:
+            self._no_longer_fading(node_id)  # given up, and now heard without a gap: all it has said still holds
             for kind, said in part.kinds.items():
                 if kind in self._kinds:  # another version of the program may know more kinds
                     self._kinds[kind].heard(node_id, said)

@@ -296,18 +296,6 @@ class TestLoss:
         await trio.sleep(DEATH)
         assert told(ann) == []
 
-    async def test_a_node_that_had_nothing_to_say_when_it_was_given_up_is_believed_when_it_is_back(
-        self, cluster: Cluster, north: Member, south: Member
-    ) -> None:
-        cluster.cut(north, south)
-        await trio.sleep(LEASE_S + HEARTBEAT)
-        cluster.heal()
-        ann = north.connect("ann")
-        south.connect("bob")
-        await trio.sleep(DEATH)
-        assert told(ann) == [online("bob")]
-        assert await north.snapshot("ann") == await south.snapshot("bob") == {"ann", "bob"}
-
     async def test_the_first_word_of_a_node_that_had_been_given_up_before_it_holds(
         self, cluster: Cluster, north: Member, south: Member
     ) -> None:
