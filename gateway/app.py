@@ -341,6 +341,9 @@ class Node:
             for session in sessions[step::steps]:
                 session.close("server shutting down", code=GOING_AWAY)
             await trio.sleep(over_s / steps)
+        # And those who have come meanwhile, on a connection that a proxy has kept.
+        for session in self.sessions.all():
+            session.close("server shutting down", code=GOING_AWAY)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Everybody's counters, by name."""

@@ -7,14 +7,20 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
-from gateway.serving import Started, serve
+from gateway.app import Node
 from gateway.config import Config, Log, Socket
+from gateway.delivery.bus_memory import Exchange
+from gateway.net.engine import State
+from gateway.serving import Started, serve
+from gateway.store.engine import open_store
 from tests.net.doors import parse_answers, request, upgrade
 from tests.net.fakes import CLOSE, Peer, parse_frames
 from tests.wire.client import masked
@@ -132,6 +138,18 @@ async def test_clients_are_told_in_the_way_of_their_transport(node: Running) -> 
     assert (idle.read(), idle.ended) == (b"", True)
     assert node.stopped_after is not None
     assert node.stopped_after < 1
+
+
+async def test_who_comes_while_the_others_are_told_to_go_is_told_too(tmp_path: Path) -> None:
+    config = Config(data=tmp_path)
+    async with open_store(config.database, settings=config.store) as store:
+        node = Node(config, store, bus=Exchange().node(), url="http://127.0.0.1", file_key=b"k" * 32)
+        first = node.sessions.open(State.POLLING)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(node.say_goodbye, over_s=0.1))
+            await wait_all_tasks_blocked()
+            late = node.sessions.open(State.POLLING)
+        assert (first.state, late.state) == (State.CLOSED, State.CLOSED)
 
 
 async def test_nobody_is_let_in_any_more(node: Running) -> None:
