@@ -165,8 +165,6 @@ class Gossip:
         self._peers.say("presence-wanted", node_id.encode())
 
     def _heard(self, node_id: str, body: bytes) -> None:
-        # One that was given up before it had ever said anything is back without a loss: its word must not end yet.
-        self._no_longer_fading(node_id)
         part = _DECODE(body)
         if part.first:
             self._gathering[node_id] = {}
