@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import Any, TypeVar
 
 import structlog
@@ -90,14 +92,19 @@ class GroupWriter:
         then: Callable[[T], None] | None = None,
         *,
         tenant_id: str | None = None,
+        within_s: float = inf,
     ) -> T:
         """Run ``job`` in the next group; returns its result once that is durable.
 
         Cancelled while it waits, the write still happens and ``then`` is still called.
 
+        Args:
+            within_s: how long to wait. What has not begun by then is forgotten: it would only keep from
+                their work those who come when the database is back.
+
         Raises:
             Unavailable: too many writes are waiting, the store is closing, or the commit failed; nothing was
-                written, as far as can be known.
+                written, as far as can be known. Or the time is over, and it may have been.
         """
         await trio.lowlevel.checkpoint_if_cancelled()
         if self._closing:
@@ -113,11 +120,22 @@ class GroupWriter:
             self._next_group()
         if not write.done:
             write.task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(write.abandon)
+            if within_s == inf:
+                await trio.lowlevel.wait_task_rescheduled(write.abandon)
+            else:
+                await self._wait_within(within_s, write)
         if write.error is not None:
             raise write.error
         result: T = write.result
         return result
+
+    async def _wait_within(self, within_s: float, write: Write) -> None:
+        with trio.move_on_after(within_s):
+            await trio.lowlevel.wait_task_rescheduled(write.abandon)
+            return
+        with suppress(ValueError):  # it is in a group
+            self._waiting.remove(write)
+        raise Unavailable("The store does not answer.")
 
     def statistics(self) -> dict[str, float]:
         """Writes waiting now, and what happened since the start; ``commit_s`` is the disk's share."""

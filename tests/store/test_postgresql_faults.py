@@ -64,6 +64,26 @@ class TestAServerThatDoesNotAnswer:
             # What was asked for meanwhile may have been written: "b" was before "d" in its lane.
             assert {"a", "b", "d"} <= {*await database.read(notes, together=False)}
 
+    async def test_what_had_not_begun_when_its_time_was_over_is_not_done_later(
+        self, postgresql: Server, bare_url: str
+    ) -> None:
+        async with open_notes(bare_url, answer_s=0.2) as database:
+            await database.write("ann's", note("a"), None)
+            with postgresql.standing_still():
+                async with trio.open_nursery() as nursery:
+
+                    async def refused(text: str) -> None:
+                        with pytest.raises(Unavailable):
+                            await database.write("ann's", note(text), None)
+
+                    nursery.start_soon(refused, "begun")
+                    await trio.testing.wait_all_tasks_blocked()
+                    nursery.start_soon(refused, "waiting")
+                assert database.statistics()["writes_waiting"] == 0
+
+            await database.write("ann's", note("b"), None)
+            assert await database.read(notes, together=False) == ["a", "b", "begun"]
+
     async def test_readers_are_told_and_those_that_would_wait_for_long_are_turned_away(
         self, bare_url: str
     ) -> None:

@@ -10,7 +10,6 @@ from zlib import crc32
 import trio
 
 from gateway.config import StoreSettings
-from gateway.errors import Unavailable
 from gateway.store.connection import Cursor
 from gateway.store.postgresql import full_text
 from gateway.store.postgresql.readers import Readers
@@ -36,18 +35,16 @@ class ServerDatabase:
         self._answer_s = answer_s
         self.full_text: FullText = full_text
 
-    async def write(
+    def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
-    ) -> T:
+    ) -> Awaitable[T]:
         """By the tenant's own lane, which keeps its writes in order.
 
         Raises:
-            Unavailable: see ``Lane.write``; or the server has not answered in time, and may have written.
+            Unavailable: see ``Lane.write``.
         """
         lane = self._lanes[crc32(tenant_id.encode()) % len(self._lanes) if tenant_id else 0]
-        with trio.move_on_after(self._answer_s):
-            return await lane.write(job, then, tenant_id=tenant_id)
-        raise Unavailable("The store does not answer.")
+        return lane.write(job, then, tenant_id=tenant_id, within_s=self._answer_s)
 
     def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]:
         return self._readers.read(query, together=together, within_s=self._answer_s)
