@@ -21,7 +21,7 @@ from bench.gateway import ENVIRONMENT
 from bench.loop import BenchError
 from bench.peers import PEERS, version
 
-BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls")
+BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls", "recovery")
 
 
 def main() -> int:

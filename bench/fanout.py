@@ -120,7 +120,7 @@ class Audience:
             number = len(self._began)
             self._began.append(now)
             self._reached.append(0)
-            self._free.popleft().send(self._post(number), began=now)
+            self._free.popleft().send(self._post(0, number), began=now)
 
     def close(self) -> None:
         for connection in self._pool:

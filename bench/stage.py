@@ -24,14 +24,14 @@ class Stage:
 
     Attributes:
         handshakes: how each of them comes in.
-        post: the HTTP request that sends the n-th message to the first room.
+        post: the HTTP request that sends the n-th message to a room, by its number.
         typing: payload of client ``c``'s n-th small event, to be answered at once.
         answer: beginning of that answer's payload.
     """
 
     server: Server
     handshakes: list[Handshake]
-    post: Callable[[int], bytes]
+    post: Callable[[int, int], bytes]
     typing: Callable[[int, int], bytes]
     answer: bytes
 
@@ -64,12 +64,15 @@ def _gateway(options: Options, sessions: int, room: int, join: bool) -> Iterator
             wanted = json.dumps({"roomId": rooms[number // room], "userId": users[number]})
             return socketio(payload, (f'42["join-room",{wanted}]'.encode(), b'42["joined-room"'))
 
+        def post(place: int, number: int) -> bytes:
+            members = range(place * room, min((place + 1) * room, sessions))
+            sender = members[number % len(members)]
+            return post_message(rooms[place], tokens[sender], users[sender], number)
+
         yield Stage(
             backend.server,
             [handshake(number) for number in range(sessions)],
-            lambda n: post_message(
-                rooms[0], tokens[n % min(room, sessions)], users[n % min(room, sessions)], n
-            ),
+            post,
             lambda c, n: _typing(rooms[c // room], users[c], n),
             b"43",
         )
@@ -88,7 +91,7 @@ def _peer(peer: Peer, options: Options, sessions: int, room: int) -> Iterator[St
         yield Stage(
             server,
             handshakes,
-            lambda n: post_message(rooms[0], "none", "user-00000", n),
+            lambda place, n: post_message(rooms[place], "none", "user-00000", n),
             lambda c, n: _typing(rooms[c // room], f"user-{c:05d}", n),
             b"43" if peer.speaks == "socketio" else b"42",
         )

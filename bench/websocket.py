@@ -55,13 +55,20 @@ def socketio(connect_payload: bytes, *steps: Step) -> Handshake:
 
 
 class Client:
-    """One connected client; ``number`` is its place in the crowd, ``seen`` how many marked frames it has received."""
+    """One connected client.
 
-    __slots__ = ("_awaited", "_crowd", "_in_head", "_rest", "_sock", "_steps", "number", "seen")
+    Attributes:
+        number: its place in the crowd.
+        seen: how many marked frames it has received.
+        welcome: the last answer of its handshake.
+    """
+
+    __slots__ = ("_awaited", "_crowd", "_in_head", "_rest", "_sock", "_steps", "number", "seen", "welcome")
 
     def __init__(self, crowd: Crowd, number: int, port: int, handshake: Handshake) -> None:
         self.number = number
         self.seen = 0
+        self.welcome = b""
         self._crowd = crowd
         self._rest = b""
         self._in_head = True
@@ -141,6 +148,7 @@ class Client:
         elif payload.startswith((b"44", b'42["error"')):
             raise BenchError(f"refused: {payload[:200]!r}")
         elif self._awaited is not None and payload.startswith(self._awaited):
+            self.welcome = payload
             step = next(self._steps, None)
             if step is None:
                 self._awaited = None

@@ -30,6 +30,7 @@ CASES = {
         [f"20 devices, {others} other calls ringing" for others in (0, 5)],
         "silenced_p99_ms",
     ),
+    "recovery": (["20 clients, 5 missed events each"], "back_p99_ms"),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
 }
 

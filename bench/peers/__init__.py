@@ -49,6 +49,7 @@ PEERS = {
     for peer in (
         Peer("socketio-node", "node", "socketio_node.mjs", ("socket.io",), "socketio"),
         Peer("socketio-node-redis", "node", "socketio_node_redis.mjs", ("socket.io", "redis"), "socketio"),
+        Peer("socketio-node-recovery", "node", "socketio_node_recovery.mjs", ("socket.io",), "socketio"),
         Peer("ws-node", "node", "ws_node.mjs", ("ws",), "websocket"),
         Peer("bun", "bun", "bun.mjs", ("bun",), "websocket"),
         Peer("socketio-python", "python", "socketio_python", ("socketio", "uvicorn", "uvloop"), "socketio"),
