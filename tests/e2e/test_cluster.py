@@ -15,7 +15,7 @@ from tests.support.crowd import Crowd, Traffic
 from tests.support.devices import POLLING, UPGRADE, WEBSOCKET, Transports
 from tests.support.livekit_served import serve_livekit
 from tests.support.node import NodeClients
-from tests.support.platform import Platform, read
+from tests.support.platform import Platform, read, refusal
 
 GATEWAYS = 3
 DRAIN_S = 4.0
@@ -99,6 +99,33 @@ def test_a_gateway_that_dies_costs_its_clients_a_moment_and_nobody_a_message(
     crowd.require_all_of(history, room.id)
     assert sum(crowd.connections()) > len(crowd.devices)
     crowd.close()
+
+
+def test_without_the_database_the_gateways_still_answer_and_keep_their_sockets(
+    cluster: Cluster, device: Opener
+) -> None:
+    ann, bob = cluster.platform.person("ann"), cluster.platform.person("bob")
+    room = cluster.platform.room(ann, bob)
+    devices = [device(person) for person in (ann, bob)]
+    for one in devices:
+        one.emit("join-room", {"roomId": room.id})
+        one.inbox.take("joined-room")
+
+    cluster.postgresql.stop()
+    try:
+        time.sleep(3.0)  # until HAProxy knows that none of them is ready
+        answer = ann.rest.get("/chat/rooms")
+        refusal(answer, 503)
+        assert int(answer.headers["retry-after"]) >= 1
+        devices[0].emit("typing", {"roomId": room.id, "isTyping": True})
+        devices[1].inbox.take("typing", userId=ann.id, isTyping=True)
+    finally:
+        cluster.postgresql.start()
+
+    sent = ann.send(room.id, "it is back")
+    for one in devices:
+        one.inbox.take("new-message", id=sent.id)
+        assert one.inbox.seen("@disconnected") == []
 
 
 def test_gateways_replaced_one_by_one_under_load(cluster: Cluster, node_clients: NodeClients) -> None:
