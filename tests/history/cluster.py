@@ -50,20 +50,27 @@ class Cluster:
         self.database_url = database_url
         self.api_key = api_key
         self._read = [0] * len(gateways)  # lines of each log that have been looked at
+        self._strange: list[str] = []
 
     @property
     def ports(self) -> list[int]:
         return [gateway.port for gateway in self.gateways]
 
-    def errors(self) -> Iterator[str]:
-        """What the gateways have logged as errors of their own since it was last asked."""
-        for number, gateway in enumerate(self.gateways):
-            lines = gateway.process.lines
-            new = "".join(lines[self._read[number] :])
-            self._read[number] = len(lines)
-            _, error, trace = new.partition("Traceback")
-            if error:
-                yield f"node {number} logged: {new[: new.index(error)][-400:]}{error}{trace[:3_000]}"
+    def strange(self) -> list[str]:
+        """What the gateways have done that they should not, since it was last asked: errors of their own in the log, ends
+        that were no success."""
+        for number in range(len(self.gateways)):
+            self._look_at(number)
+        strange, self._strange = self._strange, []
+        return strange
+
+    def _look_at(self, number: int) -> None:
+        lines = self.gateways[number].process.lines
+        new = "".join(lines[self._read[number] :])
+        self._read[number] = len(lines)
+        before, error, trace = new.partition("Traceback")
+        if error:
+            self._strange.append(f"node {number} logged: {before[-400:]}{error}{trace[:3_000]}")
 
     async def inflict(self, fault: Fault) -> Cure:
         """Begin a fault of a node, Redis or the database; what is returned ends it."""
@@ -75,7 +82,11 @@ class Cluster:
         gateway = self.gateways[number]
         if fault.what == "freeze":
             return _freeze(gateway.process.signal)
-        await _in_thread(gateway.kill if fault.what == "kill" else gateway.stop)
+        if fault.what == "kill":
+            await _in_thread(gateway.kill)
+        elif status := await trio.to_thread.run_sync(gateway.stop):
+            self._strange.append(f"node {number} ended with {status}")
+        self._look_at(number)
         return partial(self._start, number)
 
     async def _start(self, number: int) -> None:

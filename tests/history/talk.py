@@ -255,7 +255,7 @@ class Talk:
         for person, said_in in rooms.items():
             for room in said_in:
                 self.history.stored[room] = await self._askers[person].messages(room) or []
-        self.history.strange += self.cluster.errors()
+        self.history.strange += self.cluster.strange()
 
     def _is_through(self, diary: Diary, last: dict[str, str]) -> bool:
         visit = diary.visit
