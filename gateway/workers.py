@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import structlog
 import trio
@@ -60,7 +60,8 @@ class Workers:
         self._drain_s = drain_s
         self._say = say
         self._running: dict[int, trio.Process] = {}
-        self._ending = False
+        self._alive: set[trio.Process] = set()  # those, who starts, and who has been told to end
+        self._renewal = trio.Event()  # has been asked for
         self._url = ""
 
     async def run(self) -> None:
@@ -79,12 +80,15 @@ class Workers:
                 async with trio.open_nursery() as nursery:
                     for number in range(self._count):
                         nursery.start_soon(self._keep, number, lifeline)
+                    nursery.start_soon(self._renew_when_asked, lifeline)
                     async for signal_number in signals:
                         if signal_number != signal.SIGHUP:
                             break
-                        await self._renew(lifeline)
-                    self._ending = True
-                    await self._end(list(self._running.values()))
+                        self._renewal.set()
+                    nursery.cancel_scope.cancel()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._hurry, signals)
+                    await self._end(list(self._alive))
                     nursery.cancel_scope.cancel()
         finally:
             os.close(lifeline)
@@ -97,8 +101,7 @@ class Workers:
             process = self._running[number]
             began = trio.current_time()
             status = await process.wait()
-            if self._ending:
-                return
+            self._alive.discard(process)
             if self._running[number] is not process:
                 continue  # it was renewed
             if trio.current_time() - began > BACKOFF_S[1]:
@@ -117,13 +120,21 @@ class Workers:
                 await self._end([started])  # it was renewed meanwhile
 
     async def _start(self, number: int, lifeline: int, *, tell: bool = False) -> trio.Process:
-        """A new worker that listens."""
-        process = await trio.lowlevel.open_process(
-            [*self._command, "--lifeline", str(lifeline)],
-            stdout=subprocess.PIPE,
-            pass_fds=(lifeline,),
-            start_new_session=True,  # a Ctrl-C is for the parent, which passes it on
-        )
+        """A new worker that listens.
+
+        Raises:
+            WorkerFailed: it does not.
+        """
+        try:
+            process = await trio.lowlevel.open_process(
+                [*self._command, "--lifeline", str(lifeline)],
+                stdout=subprocess.PIPE,
+                pass_fds=(lifeline,),
+                start_new_session=True,  # a Ctrl-C is for the parent, which passes it on
+            )
+        except OSError as error:  # the machine has no room for another process
+            raise WorkerFailed(f"worker {number} cannot be started: {error.strerror}") from error
+        self._alive.add(process)
         assert process.stdout is not None
         url = None
         received = b""
@@ -142,10 +153,17 @@ class Workers:
         if url is None:
             process.kill()
             await process.wait()
+            self._alive.discard(process)
             raise WorkerFailed(f"worker {number} ended with status {process.returncode} before it listened")
         self._url = url
         log.info("a worker listens", worker=number, process_id=process.pid)
         return process
+
+    async def _renew_when_asked(self, lifeline: int) -> None:
+        while True:
+            await self._renewal.wait()
+            self._renewal = trio.Event()
+            await self._renew(lifeline)
 
     async def _renew(self, lifeline: int) -> None:
         """All of them by successors; should one not start, everything stays as it is."""
@@ -170,12 +188,19 @@ class Workers:
         with trio.move_on_after(self._drain_s + END_S):
             for process in processes:
                 await process.wait()
-            return
         for process in processes:
             if process.returncode is None:
                 log.error("a worker does not end and is killed", process_id=process.pid)
                 process.kill()
                 await process.wait()
+        self._alive.difference_update(processes)
+
+    async def _hurry(self, signals: AsyncIterator[int]) -> None:
+        """Pass on what comes while the workers end: a second signal does not wait."""
+        async for signal_number in signals:
+            for process in self._alive:
+                if process.returncode is None and signal_number != signal.SIGHUP:
+                    process.terminate()
 
 
 def hold_port(host: str, port: int) -> socket.socket:
