@@ -21,7 +21,7 @@ from bench.gateway import ENVIRONMENT
 from bench.loop import BenchError
 from bench.peers import PEERS, version
 
-BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls", "recovery")
+BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls", "recovery", "processes")
 
 
 def main() -> int:
@@ -55,8 +55,8 @@ def main() -> int:
             peers=peers,
             quick=arguments.quick,
             scratch=scratch,
-            server_core=placed["server_core"],
-            driver_core=placed["driver_core"],
+            server_cores=frozenset({placed["server_core"]}),
+            driver_cores=frozenset({placed["driver_core"]}),
         )
         report = bench.run(options)
     finally:

@@ -75,7 +75,7 @@ def _media(options: Options) -> Iterator[Server]:
         "media server",
         argv,
         port=port,
-        core=options.driver_core,
+        cores=options.driver_cores,
         log=folder / "media.log",
         environment=bare_environment(),
     ) as server:

@@ -59,7 +59,7 @@ def _write(name: str, database: str, writers: int, options: Options) -> Figures:
         text=True,
         timeout=options.seconds * 10 + 60,
         check=False,
-        preexec_fn=lambda: os.sched_setaffinity(0, {options.server_core}),
+        preexec_fn=lambda: os.sched_setaffinity(0, options.server_cores),
     )
     if done.returncode:
         raise BenchError(f"the writers failed: {done.stderr.strip()[-300:]}")

@@ -29,8 +29,8 @@ class Options:
         peers: which peers to run of those a bench has; None runs all.
         quick: a smoke run of a few seconds: sizes shrink, figures mean nothing.
         scratch: folder for databases and logs, removed afterwards.
-        server_core: where servers are pinned.
-        driver_core: where this process is.
+        server_cores: where servers are pinned.
+        driver_cores: where this process is.
     """
 
     rounds: int
@@ -39,8 +39,8 @@ class Options:
     peers: frozenset[str] | None
     quick: bool
     scratch: Path
-    server_core: int
-    driver_core: int
+    server_cores: frozenset[int]
+    driver_cores: frozenset[int]
 
     def chosen(self, peers: Sequence[str]) -> list[str]:
         """The gateway and those of ``peers`` that were asked for, in order."""

@@ -106,7 +106,7 @@ def platform(
                 GATEWAY,
                 [*argv, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)],
                 port=port,
-                core=options.server_core,
+                cores=options.server_cores,
                 log=folder / f"gateway-{number}.log",
                 environment=environment,
             )

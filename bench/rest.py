@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from bench.loop import LOCAL, BenchError, Loop, connect, send_all
@@ -106,13 +106,18 @@ class Load:
     """Requests over a fixed set of connections, and the latency of each.
 
     Args:
+        ports: of the servers, which the connections go to in turn.
         make: the next request, for the connection of this number.
     """
 
-    def __init__(self, loop: Loop, port: int, connections: int, make: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, loop: Loop, ports: Sequence[int], connections: int, make: Callable[[int], bytes]
+    ) -> None:
         self._loop = loop
         self._make = make
-        self._pool = [Connection(loop, port, self._answered) for _ in range(connections)]
+        self._pool = [
+            Connection(loop, ports[number % len(ports)], self._answered) for number in range(connections)
+        ]
         self._numbers = {connection: number for number, connection in enumerate(self._pool)}
         self._free: deque[Connection] = deque(self._pool)
         self._deadline = 0.0

@@ -58,7 +58,7 @@ def _measure(name: str, connections: int, options: Options) -> Measured:
         _check(fetch(server.port, requests[0]), name)
         loop = Loop()
         stack.callback(loop.close)
-        load = Load(loop, server.port, connections, lambda c: requests[c % len(requests)])
+        load = Load(loop, [server.port], connections, lambda c: requests[c % len(requests)])
         stack.callback(load.close)
         load.saturate(options.warm_up_s)
         cpu, driver = server.cpu_s(), time.process_time()

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench.loop import BenchError
@@ -59,7 +59,7 @@ def running(
     argv: Sequence[str],
     *,
     port: int,
-    core: int,
+    cores: Collection[int],
     log: Path,
     environment: Mapping[str, str],
     start_s: float = 60.0,
@@ -77,7 +77,7 @@ def running(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
     try:
         _await_listening(name, process, port, log, start_s)

@@ -109,7 +109,7 @@ def started(peer: Peer, options: Options, *arguments: str) -> AbstractContextMan
         peer.name,
         [*command(peer), str(port), *arguments],
         port=port,
-        core=options.server_core,
+        cores=options.server_cores,
         log=folder / "peer.log",
         environment=bare_environment(),
     )

@@ -31,6 +31,7 @@ CASES = {
         "silenced_p99_ms",
     ),
     "recovery": (["20 clients, 5 missed events each"], "back_p99_ms"),
+    "processes": (["1 processes", "2 processes"], "messages_per_s"),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
 }
 

