@@ -142,6 +142,8 @@ ROOMS = Table(
     Column("participant_count", Integer, nullable=False, server_default=text("0")),
     Column("next_position", BigInteger, nullable=False, server_default=text("0")),
     Column("roster_version", BigInteger, nullable=False, server_default=text("0")),
+    # The number of the room's newest event in the tenant's log.
+    Column("last_number", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("tenant_id", "external_id", name="rooms_external_id"),
     Index("rooms_by_activity", "tenant_id", "activity_at", "id"),
 )
@@ -310,7 +312,8 @@ LOG = Table(
     Column("payload", LargeBinary, nullable=False),
     Column("user_ids", Text),
     Column("logged_at", BigInteger, nullable=False),
-    Index("log_by_room", "room_id", "number"),
+    # Of a room's event: the number of the room's event before it, or 0.
+    Column("previous", BigInteger),
     sqlite_with_rowid=False,
 )
 

@@ -30,13 +30,13 @@ POSTGRESQL = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 def objects(db: apsw.Connection) -> dict[str, list[str]]:
-    """Name to definition of what the database holds, but for Alembic's own table and for the index of words, which
-    no other database has: the columns, then the constraints, whose order means nothing.
+    """Name to definition of what the database holds, but for Alembic's own table, triggers, and the index of words,
+    which no other database has: the columns, then the constraints, whose order means nothing.
     """
     found = db.execute(
         """
         SELECT name, sql FROM sqlite_master
-        WHERE sql IS NOT NULL AND name <> 'alembic_version' AND name NOT LIKE 'search%'
+        WHERE sql IS NOT NULL AND type <> 'trigger' AND name <> 'alembic_version' AND name NOT LIKE 'search%'
         """
     ).fetchall()
     definitions = {str(name): parts(" ".join(str(sql).split())) for name, sql in found}
