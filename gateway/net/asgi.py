@@ -13,10 +13,14 @@ import re
 from typing import Any
 
 import trio
+from h2.errors import ErrorCodes
+from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes, Settings
 from hypercorn.config import Config as HypercornConfig
 from hypercorn.events import Event, Updated
 from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.events import Body
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -148,8 +152,36 @@ class Borrowed(Bounded):
         await trio.lowlevel.checkpoint()
 
 
+class _Streams(dict[int, Any]):
+    """The streams of an HTTP/2 connection that are not answered yet; looking for another finds ``_Answered``.
+
+    A client may still be sending the body of a request that was refused. Hypercorn looks its stream up all the same, and
+    would end the connection with all other requests on it when there is none.
+    """
+
+    def __init__(self, protocol: H2Protocol) -> None:
+        self._protocol = protocol
+
+    def __missing__(self, stream_id: int) -> _Answered:
+        return _Answered(self._protocol)
+
+
+class _Answered:
+    """A stream whose request has been answered before it was read to its end."""
+
+    def __init__(self, protocol: H2Protocol) -> None:
+        self._protocol = protocol
+
+    async def handle(self, event: StreamEvent) -> None:
+        """Drop what comes, and let the client send no more of it (RFC 9113 8.1)."""
+        # Not before all of the answer is on its way.
+        if isinstance(event, Body) and event.stream_id not in self._protocol.stream_buffers:
+            with contextlib.suppress(StreamClosedError):
+                self._protocol.connection.reset_stream(event.stream_id, ErrorCodes.NO_ERROR)
+
+
 class _Server(TCPServer):
-    """Hypercorn's server for one connection, with four corrections."""
+    """Hypercorn's server for one connection, with five corrections."""
 
     stream: Any
     stopping: trio.Event
@@ -182,6 +214,7 @@ class _Server(TCPServer):
     def protocol(self, protocol: ProtocolWrapper) -> None:
         self._protocol = protocol
         if isinstance(protocol.protocol, H2Protocol):
+            protocol.protocol.streams = _Streams(protocol.protocol)
             # Without RFC 8441, which Hypercorn offers: browsers would send their WebSockets through HTTP/2, past our door.
             config = self.config
             protocol.protocol.connection.local_settings = Settings(

@@ -6,6 +6,7 @@ import ssl
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.settings
 import pytest
@@ -25,12 +26,14 @@ class Client:
     Attributes:
         answers: by stream: status and body.
         ended: those that are complete.
+        reset: why the server has ended those that it has.
     """
 
     def __init__(self, stream: trio.SSLStream[trio.SocketStream]) -> None:
         self.stream = stream
         self.answers: dict[int, tuple[int, bytes]] = {}
         self.ended: set[int] = set()
+        self.reset: dict[int, int] = {}
         self.closed = False
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self._connection = h2.connection.H2Connection(config)
@@ -45,14 +48,19 @@ class Client:
         self._connection.increment_flow_control_window(1 << 30)
         await self._flush()
 
-    async def ask(self, method: str, path: str, body: bytes | None = None) -> int:
+    async def ask(self, method: str, path: str, body: bytes | None = None, *, ends: bool = True) -> int:
         stream_id: int = self._connection.get_next_available_stream_id()
         headers = [(":method", method), (":path", path), (":scheme", "https"), (":authority", "h")]
         self._connection.send_headers(stream_id, headers, end_stream=body is None)
         if body is not None:
-            self._connection.send_data(stream_id, body, end_stream=True)
+            self._connection.send_data(stream_id, body, end_stream=ends)
         await self._flush()
         return stream_id
+
+    async def go_on(self, stream_id: int, body: bytes) -> None:
+        """Send more of a request that has not ended."""
+        self._connection.send_data(stream_id, body)
+        await self._flush()
 
     async def until_answered(self, *stream_ids: int) -> None:
         with trio.fail_after(PATIENCE_S):
@@ -84,6 +92,8 @@ class Client:
             elif isinstance(event, h2.events.StreamEnded):
                 assert event.stream_id is not None
                 self.ended.add(event.stream_id)
+            elif isinstance(event, h2.events.StreamReset):
+                self.reset[event.stream_id or 0] = int(event.error_code or 0)
             elif isinstance(event, h2.events.ConnectionTerminated):
                 self.closed = True
         await self._flush()
@@ -155,6 +165,20 @@ async def test_a_body_that_is_too_large_is_413(served: Served) -> None:
     asked = await client.ask("POST", "/v1/x", b"x" * (HTTP.body_bytes + 1))
     await client.until_answered(asked)
     assert client.answers[asked][0] == 413
+
+
+async def test_a_client_that_goes_on_sending_what_was_refused_is_told_to_stop_and_disturbs_nobody(
+    served: Served,
+) -> None:
+    client = await served.connect()
+    refused = await client.ask("POST", "/no/such/page", b"x", ends=False)
+    await client.until_answered(refused)
+    await client.go_on(refused, b"x")
+    other = await client.ask("GET", "/healthz")
+    await client.until_answered(other)
+    assert (client.answers[refused][0], client.answers[other][0]) == (404, 200)
+    assert client.reset == {refused: h2.errors.ErrorCodes.NO_ERROR}
+    await client.until_answered(await client.ask("GET", "/healthz"))
 
 
 async def test_an_idle_connection_is_closed_when_its_time_is_over(served: Served) -> None:
