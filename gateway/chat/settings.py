@@ -7,10 +7,15 @@ choose. Keys that are not known here are kept and shown as they came.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
+
+MOST: Final = 2**53
+"""The most that any number may be: whole in every client, a JavaScript one included."""
+
+Bytes: TypeAlias = Annotated[int, Meta(ge=1, le=MOST)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -19,8 +24,8 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 class MediaSettings(Section, frozen=True):
     enabled: bool = True
-    max_file_size_bytes: Annotated[int, Meta(ge=1)] = 10 * 1024 * 1024
-    max_image_size_bytes: Annotated[int, Meta(ge=1)] = 5 * 1024 * 1024
+    max_file_size_bytes: Bytes = 10 * 1024 * 1024
+    max_image_size_bytes: Bytes = 5 * 1024 * 1024
     allowed_mime_types: tuple[str, ...] = ("*/*",)
     presign_ttl_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 300
 
@@ -40,7 +45,7 @@ class CallSettings(Section, frozen=True):
 
 
 class PresenceSettings(Section, frozen=True):
-    tenant_limit: Annotated[int, Meta(ge=0)] = 2_000
+    tenant_limit: Annotated[int, Meta(ge=0, le=MOST)] = 2_000
     scope: Literal["auto", "tenant", "contacts"] = "auto"
 
 
