@@ -44,7 +44,13 @@ REVOKED_WITHIN_S = 0.25
 """And the last of them."""
 
 AGAIN = 3
-"""How often to read what rings, where a store that is read over a network is slower than the tenant's events."""
+"""How often to read what rings, while calls of this user begin and end."""
+
+OVERHEARD = 100
+"""Events for a user while what rings for him is read; of more it is not looked at what they are."""
+
+AGAIN_S = 1.0
+"""When to look again at what could not be looked at, because the store is away."""
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +108,8 @@ class ChatSockets:
         self._calls = calls
         self._wheel = wheel
         self._doubtful = trio.Event()
+        # Who is being let in, and the rooms that he has been put out of meanwhile. Bound: the mailboxes that are worked on.
+        self._coming: dict[Session, set[str]] = {}
         self._events: dict[str, Callable[[Session, Any], Waiting]] = {
             "join-room": self._join_room,
             "leave-room": self._leave_room,
@@ -136,15 +144,19 @@ class ChatSockets:
         await self._following.attend(session.tenant_id)
         online = await self._presence.snapshot(session.tenant_id, session.user_id)
         left_s = caller.expires_at - time.time()
-        # The last that waits, for a client that comes back; what rings is among what it has missed.
-        returned = await self._recovery.recover(
-            caller.tenant,
-            session.user_id,
-            pid=auth.get("pid"),
-            offset=auth.get("offset"),
-            limit_bytes=session.outbox.limit_bytes // 2,
-        )
-        invites = await self._ringing(session) if returned is None else []
+        put_out = self._coming[session] = set()
+        try:
+            # The last that waits, for a client that comes back; what rings is among what it has missed.
+            returned = await self._recovery.recover(
+                caller.tenant,
+                session.user_id,
+                pid=auth.get("pid"),
+                offset=auth.get("offset"),
+                limit_bytes=session.outbox.limit_bytes // 2,
+            )
+            invites = await self._ringing(session) if returned is None else []
+        finally:
+            del self._coming[session]
         if returned is not None:
             socket.sid, socket.pid = returned.sid, returned.pid
         else:
@@ -161,7 +173,7 @@ class ChatSockets:
             self._presence.arrived(session)
             session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
             session.outbox.put(prepare_event("tenant-presence-snapshot", online))
-            if returned is not None and returned.room_id is not None:
+            if returned is not None and returned.room_id is not None and returned.room_id not in put_out:
                 self._presence.enter(session, returned.room_id, again=True)
             for invite in invites:
                 session.outbox.put(prepare_event(invite.event, invite.payload))
@@ -178,10 +190,10 @@ class ChatSockets:
     async def _ringing(self, session: Session) -> list[Notice]:
         """The invites of calls that ring for this user: the last to be read before the session hears what happens."""
         for _ in range(AGAIN):
-            position = self._fanout.position(session.tenant_id)
-            invites = await self._calls.invites(session.tenant_id, session.user_id)
-            if self._fanout.position(session.tenant_id) == position:
-                break  # nothing has been told meanwhile, which this session would not have heard
+            with self._fanout.tap(session.tenant_id, session.user_id, limit=OVERHEARD) as told:
+                invites = await self._calls.invites(session.tenant_id, session.user_id)
+            if len(told) <= OVERHEARD and not any(one.event.startswith("call-") for one in told):
+                break  # of calls nothing has been told meanwhile, which this session would not have heard
         return invites
 
     def _replace(self, session: Session) -> None:
@@ -230,6 +242,9 @@ class ChatSockets:
         self._peers.say("expelled", encode((tenant_id, user_id, room_id)))
 
     def _expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
+        for coming, put_out in self._coming.items():
+            if (coming.tenant_id, coming.user_id) == (tenant_id, user_id):
+                put_out.add(room_id)
         for session in self._hub.sessions_of(tenant_id, (user_id,)):
             self._typists.stop(session, room_id)
         self._presence.expel(tenant_id, user_id, room_id)
@@ -253,9 +268,12 @@ class ChatSockets:
                     continue
                 try:
                     roster = await self._rosters.load(session.tenant_id, room_id)
-                except GatewayError as error:
-                    log.warning("roster not seen", room_id=room_id, error=error.code)
-                    continue
+                except Exception:
+                    # The one boundary of this task: a store that is away must not end it, nor the doubt.
+                    log.exception("rosters not seen", room_id=room_id)
+                    self._doubtful.set()
+                    await trio.sleep(AGAIN_S)
+                    break
                 if roster is None or session.user_id not in roster.members:
                     self._expel(session.tenant_id, session.user_id, room_id)
                 await trio.lowlevel.checkpoint()

@@ -160,9 +160,9 @@ class Member:
     async def token(self, tenant: Tenant, user_id: str) -> str:
         return (await self.minter.mint(tenant, user_id)).token
 
-    async def connect(self, token: str) -> Phone:
+    async def connect(self, token: str, **auth: Any) -> Phone:
         phone = Phone()
-        welcome = await self.sockets.admit(phone, {"token": token})  # type: ignore[arg-type]
+        welcome = await self.sockets.admit(phone, {"token": token, **auth})  # type: ignore[arg-type]
         welcome()
         phone.end = lambda phone: self.sockets.gone(phone, "")  # type: ignore[arg-type]
         return phone

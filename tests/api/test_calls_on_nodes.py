@@ -11,11 +11,12 @@ import trio
 import trio.testing
 
 from gateway.config import StoreSettings
-from gateway.records import Tenant
+from gateway.records import Sent, Tenant
 from gateway.store.engine import open_store
-from gateway.store.ports import NewParticipant, RoomDraft
+from gateway.store.ports import MessageDraft, NewParticipant, RoomDraft, Store
 from signaling.call import Call, Status
 from signaling.calls import Who
+from signaling.events import Notice
 from signaling.ports import Policy
 from tests.api.cluster import Member, Phone, open_nodes
 from tests.delivery.cluster import Network
@@ -26,7 +27,8 @@ POLICY = Policy()
 class Line:
     """Ann and bob in a room, and three nodes they may be connected to."""
 
-    def __init__(self, nodes: list[Member], tenant: Tenant, room_id: str) -> None:
+    def __init__(self, store: Store, nodes: list[Member], tenant: Tenant, room_id: str) -> None:
+        self.store = store
         self.nodes = nodes
         self.tenant = tenant
         self.room_id = room_id
@@ -36,6 +38,18 @@ class Line:
         token = await member.token(self.tenant, user_id)
         caller = await member.authenticator.verify(token)
         return await member.connect(token), Who(self.tenant.id, user_id, caller.jti)
+
+    async def write(self, node: int) -> None:
+        """A message in the room."""
+
+        def told(sent: Sent) -> None:
+            assert sent.event is not None
+            self.nodes[node].fanout.tell(self.tenant.id, sent.event)
+
+        draft = MessageDraft(
+            tenant_id=self.tenant.id, room_id=self.room_id, sender_id="ann", parts=b"[]", preview_text=None
+        )
+        await self.store.send_message(draft, then=told)
 
     async def start(self, node: int, who: Who) -> Call:
         calls = self.nodes[node].switchboard.calls
@@ -57,7 +71,7 @@ async def line(tmp_path: Path) -> AsyncIterator[Line]:
         assert tenant is not None
         people = [NewParticipant("ann"), NewParticipant("bob")]
         made = await store.create_room(RoomDraft(tenant_id=tenant.id, creator_id="ann", participants=people))
-        yield Line(nodes, tenant, made.room.id)
+        yield Line(store, nodes, tenant, made.room.id)
 
 
 def calls_told(phone: Phone) -> list[tuple[str, Any]]:
@@ -102,3 +116,27 @@ async def test_starts_that_cross_on_two_nodes_are_one_active_call(line: Line) ->
         live = await line.nodes[2].switchboard.calls.active(line.tenant.id, line.room_id, "ann")
         assert (live.status, live.joined) == (Status.ACTIVE, frozenset(("ann", "bob")))
         await line.nodes[2].switchboard.calls.leave(ann, line.room_id, live.id, policy=POLICY)
+
+
+@pytest.mark.parametrize("during", range(1, 5))
+async def test_a_call_that_begins_while_a_device_comes_in_rings_there_however_much_is_written_meanwhile(
+    line: Line, monkeypatch: pytest.MonkeyPatch, during: int
+) -> None:
+    _, ann = await line.device(0, "ann")
+    calls = line.nodes[0].switchboard.calls
+    invites, reads = calls.invites, 0
+
+    async def slow(tenant_id: str, user_id: str) -> list[Notice]:
+        nonlocal reads
+        found = await invites(tenant_id, user_id)
+        reads += 1
+        if reads == during:
+            await line.start(0, ann)
+        await line.write(0)
+        return found
+
+    monkeypatch.setattr(calls, "invites", slow)
+    phone, _ = await line.device(0, "bob")
+    if reads < during:
+        await line.start(0, ann)
+    await phone.until("call-invite")

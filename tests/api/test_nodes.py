@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 
+from gateway.api import socket
 from gateway.api.revocations import LOOK_S
 from gateway.config import StoreSettings
-from gateway.errors import Unauthorized
+from gateway.errors import Unauthorized, Unavailable
 from gateway.net.ports import Refused
-from gateway.records import Tenant
+from gateway.records import LogEvent, Roster, Tenant
 from gateway.store.engine import open_store
 from gateway.store.ports import NewParticipant, RoomDraft, Store
 from gateway.wire.http import Request
@@ -218,6 +220,54 @@ class TestRooms:
         await bob.until("left-room", roomId=platform.room_id)
         await south.emit(bob, "join-room", {"roomId": platform.room_id})
         await bob.until("error", message="There is no such room.")
+
+    async def test_a_store_that_is_away_at_that_moment_is_looked_into_later(
+        self, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        north, south = platform.north, platform.south
+        monkeypatch.setattr(socket, "AGAIN_S", 0.05)
+        bob = await south.connect(await south.token(platform.tenant, "bob"))
+        await south.emit(bob, "join-room", {"roomId": platform.room_id})
+        await self.remove_bob(platform)
+        roster, failures = (
+            platform.store.roster,
+            [OSError("the disk is gone"), Unavailable("The store is away.")],
+        )
+
+        async def fails(tenant_id: str, room_id: str) -> Roster | None:
+            if failures:
+                raise failures.pop()
+            return await roster(tenant_id, room_id)
+
+        monkeypatch.setattr(platform.store, "roster", fails)
+        platform.network.loses = lambda: True
+        north.rosters.forget(platform.room_id)
+        north.sockets.expel(platform.tenant.id, "bob", platform.room_id)
+        platform.network.loses = lambda: False
+        await bob.until("left-room", roomId=platform.room_id)
+        assert not failures
+
+    async def test_one_who_is_put_out_while_he_comes_back_does_not_come_back_to_the_room(
+        self, platform: Platform, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        south, room_id = platform.south, platform.room_id
+        token = await south.token(platform.tenant, "bob")
+        bob, tablet = await south.connect(token), await south.connect(token)
+        for device in (bob, tablet):
+            await south.emit(device, "join-room", {"roomId": room_id})
+        south.sockets.gone(bob, "transport close")  # type: ignore[arg-type]
+        missed_events = platform.store.missed_events
+
+        async def meanwhile(*args: Any, **options: Any) -> list[LogEvent] | None:
+            await self.remove_bob(platform)
+            platform.north.sockets.expel(platform.tenant.id, "bob", room_id)
+            await tablet.until("left-room", roomId=room_id)  # so that the word is here
+            return await missed_events(*args, **options)
+
+        monkeypatch.setattr(platform.store, "missed_events", meanwhile)
+        again = await south.connect(token, pid=bob.pid)
+        assert again.sid == bob.sid
+        assert south.hub.present(room_id) == {}
 
     async def remove_bob(self, platform: Platform) -> None:
         await platform.store.remove_participant(
