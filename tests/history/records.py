@@ -97,6 +97,7 @@ class History:
     Attributes:
         members: who was in each room at the start.
         stored: each room's messages at the end, oldest first.
+        healed_s: how long after the last words everybody had everything.
         strange: what happened that nobody has a check for: answers that no client expects, errors in a server's log.
     """
 
@@ -105,4 +106,5 @@ class History:
     changes: list[Change] = field(default_factory=list)
     visits: list[Visit] = field(default_factory=list)
     stored: dict[str, list[Stored]] = field(default_factory=dict)
+    healed_s: float = 0.0
     strange: list[str] = field(default_factory=list)

@@ -245,8 +245,10 @@ class Talk:
         for person, said_in in rooms.items():
             for room in said_in:
                 last[room] = (await self._send(person, room)).ids[-1]
+        said = trio.current_time()
         with trio.move_on_after(self._healed_s):
             await _until(lambda: all(self._is_through(diary, last) for diary in self._diaries))
+            self.history.healed_s = trio.current_time() - said
             await trio.sleep(0.05)  # for what would come once too often
         for diary in self._diaries:
             if diary.visit is not None:
