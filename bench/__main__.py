@@ -28,7 +28,7 @@ def main() -> int:
     arguments = _parse(sys.argv[1:])
     if arguments.bench == "list":
         for name in BENCHES:
-            print(f"{name:8}{(_module(name).__doc__ or '').splitlines()[0]}")
+            print(f"{name:11}{(_module(name).__doc__ or '').splitlines()[0]}")
         return 0
     if arguments.bench == "plot":
         try:

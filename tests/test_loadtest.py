@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ import pytest
 
 from loadtest.scenarios import SCENARIOS
 from tests.support.livekit_served import serve_livekit
-from tests.support.process import ROOT, Gateway, TenantKeys
+from tests.support.process import ROOT, Gateway, Process, TenantKeys
 from tests.support.require import missing
+from tests.support.secured import Secured
 
 SECONDS = "3"
 
@@ -36,16 +38,21 @@ EXPECTED = {
 class Target:
     """A gateway to put a load on."""
 
-    def __init__(self, gateway: Gateway, keys: TenantKeys) -> None:
+    def __init__(
+        self, gateway: Gateway, keys: TenantKeys, *, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.gateway = gateway
         self._keys = keys
+        self._environ = {**os.environ, **(environ or {})}
 
     def load(
         self, scenario: str, *arguments: str, key: str | None = None
     ) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "loadtest", scenario, "--url", self.gateway.url]
         argv += ["--api-key", key or self._keys.api_key, "--users", "8", "--seconds", SECONDS, *arguments]
-        return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(
+            argv, cwd=ROOT, env=self._environ, capture_output=True, text=True, timeout=120, check=False
+        )
 
 
 def results_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -101,6 +108,35 @@ def test_an_open_load_delivers_each_message_to_everybody_in_its_room(target: Tar
 
     results = results_of(done)
     assert results["new-message"]["count"] == 4 * results["POST /messages"]["count"]
+
+
+def test_a_scenario_runs_over_tls(tmp_path: Path) -> None:
+    secured = Secured(tmp_path)
+    try:
+        keys = secured.gateway.create_tenant("load")
+        load = Target(secured.gateway, keys, environ={"SSL_CERT_FILE": secured.ca})
+        done = load.load("pairs")
+    finally:
+        secured.gateway.kill()
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert results_of(done)["new-message"]["count"] > 0
+
+
+def test_a_gateway_that_dies_under_the_load_is_said_to_have(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "data")
+    gateway.start()
+    keys = gateway.create_tenant()
+    argv = ["-m", "loadtest", "open", "--url", gateway.url, "--api-key", keys.api_key]
+    load = Process([*argv, "--users", "8", "--seconds", "60"])
+    try:
+        load.wait_for_line("new-message")
+        gateway.kill()
+        assert load.wait(within_s=30) == 1
+    finally:
+        load.kill()
+        gateway.kill()
+    assert load.lines[-1].startswith("the run ended early")
 
 
 def test_what_failed_is_counted_by_its_reason_and_the_exit_says_so(target: Target, tmp_path: Path) -> None:
