@@ -204,7 +204,13 @@ class Door:
         with trio.CancelScope() as scope:
             self._idle.add(scope)
             try:
-                joined = await join(connection.stream, head, connection.take_buffer(), elsewhere)
+                joined = await join(
+                    connection.stream,
+                    head,
+                    connection.take_buffer(),
+                    elsewhere,
+                    write_s=self._http.write_s,
+                )
             finally:
                 self._idle.discard(scope)
             if not joined:

@@ -124,11 +124,15 @@ class Relay:
         return {"relayed": self._relayed}
 
 
-async def join(stream: trio.abc.Stream, head: Head, early: bytes, elsewhere: Elsewhere) -> bool:
+async def join(
+    stream: trio.abc.Stream, head: Head, early: bytes, elsewhere: Elsewhere, *, write_s: float
+) -> bool:
     """Make one connection of two: the client's, whose upgrade this is, and a new one to the node that will serve it.
 
     Args:
         early: what the client has sent behind the head.
+        write_s: how long either may take nothing of what the other has sent. Who does not read would not see the end of the
+            other either.
 
     Returns:
         False when the node could not be reached, and nothing has been answered; True when the connection is over.
@@ -139,17 +143,20 @@ async def join(stream: trio.abc.Stream, head: Head, early: bytes, elsewhere: Els
     if node is None:
         return False
     async with node:
-        await _join(stream, node, _again(head) + early)
+        await _join(stream, node, _again(head) + early, write_s=write_s)
     return True
 
 
-async def _join(stream: trio.abc.Stream, node: trio.abc.Stream, first: bytes) -> None:
+async def _join(stream: trio.abc.Stream, node: trio.abc.Stream, first: bytes, *, write_s: float) -> None:
     async with trio.open_nursery() as nursery:
 
         async def pass_on(source: trio.abc.Stream, target: trio.abc.Stream) -> None:
             try:
                 while data := await source.receive_some(RECEIVE_BYTES):
-                    await target.send_all(data)
+                    with trio.fail_after(write_s):
+                        await target.send_all(data)
+            except trio.TooSlowError:
+                log.info("a joined WebSocket ends, since one side takes nothing")
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 pass
             nursery.cancel_scope.cancel()  # a WebSocket has no half that outlives the other

@@ -24,6 +24,7 @@ from tests.net.engines import Upper, packet
 
 PATH = "/engine.io/"
 WAIT_S = 5.0
+WRITE_S = 0.5
 
 
 class Node:
@@ -58,7 +59,7 @@ class Node:
                 deflate=False,
             ),
             web=None,
-            http=HTTP,
+            http=msgspec.structs.replace(HTTP, write_s=WRITE_S),
             wheel=wheel,
             endpoint_bytes=10_000,
         )
@@ -226,6 +227,30 @@ async def test_a_joined_websocket_ends_when_the_node_between_stops(nodes: tuple[
             assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
             there.door.stop()
             assert await stream.receive_some() == b""
+            await there.door.wait_empty()
+
+
+async def test_a_client_that_takes_nothing_holds_the_node_between_no_longer_than_a_write_may_take(
+    nodes: tuple[Node, Node],
+) -> None:
+    here, there = nodes
+    sid = await here.open()
+    async with await upgrade(there, sid) as stream:
+        received = b""
+        with trio.fail_after(WAIT_S):
+            while b"\r\n\r\n" not in received:
+                received += await stream.receive_some()
+            await stream.send_all(packet("2probe") + packet("5"))
+            session = here.sessions.get(sid)
+            assert session is not None
+            await until(lambda: session.upgraded)
+        with trio.fail_after(4 * WAIT_S):
+            while not here.uppers[0].reasons:
+                # As fast as it goes, until what the kernel keeps on the way is full.
+                session.outbox.put(prepare_text(b"4" + b"x" * 50_000))
+                with trio.move_on_after(WRITE_S / 5):
+                    while session.outbox.size:
+                        await trio.lowlevel.checkpoint()
             await there.door.wait_empty()
 
 
