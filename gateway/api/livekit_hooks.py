@@ -18,7 +18,9 @@ class TakenWebhook(msgspec.Struct, frozen=True, rename="camel"):
 
 async def post_livekit_webhook(services: Services, request: Request) -> Response:
     if services.livekit_hooks is None:
-        raise Unavailable("This server has no LiveKit configured.", retry_after_s=60, code="calls_unavailable")
+        raise Unavailable(
+            "This server has no LiveKit configured.", retry_after_s=60, code="calls_unavailable"
+        )
     if not services.livekit_hooks.receive(request.body, request.headers.get("authorization", "")):
         raise Unauthorized("Unauthorized: the webhook is not signed with this server's LiveKit key.")
     return ok(TakenWebhook(True))

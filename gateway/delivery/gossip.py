@@ -170,7 +170,9 @@ class Gossip:
             self._gathering[node_id] = {}
         gathering = self._gathering.get(node_id)
         if gathering is None:
-            self._no_longer_fading(node_id)  # given up, and now heard without a gap: all it has said still holds
+            self._no_longer_fading(
+                node_id
+            )  # given up, and now heard without a gap: all it has said still holds
             for kind, said in part.kinds.items():
                 if kind in self._kinds:  # another version of the program may know more kinds
                     self._kinds[kind].heard(node_id, said)

@@ -199,7 +199,6 @@ class TestAtTheStart:
         assert reason in said
         assert livekit.fake.secret not in said
 
-
     def test_a_missing_library_is_said_in_one_line(self, data: Path, livekit: ServedLiveKit) -> None:
         start = (
             "import sys; sys.modules['livekit.api'] = None; from gateway.__main__ import main; "

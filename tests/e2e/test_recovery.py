@@ -210,7 +210,12 @@ def test_a_pid_takes_nobody_elses_place(platform: Platform) -> None:
         socket.close()
 
 
-AGENTS = ["Dart/3.5 (dart:io)", "Mozilla/5.0 (X11; Linux x86_64)", "Python/3.11 aiohttp/3.14", "python-requests/2.34"]
+AGENTS = [
+    "Dart/3.5 (dart:io)",
+    "Mozilla/5.0 (X11; Linux x86_64)",
+    "Python/3.11 aiohttp/3.14",
+    "python-requests/2.34",
+]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
@@ -278,7 +283,9 @@ class Client:
         if self._socket is not None:
             return next_packet(self._socket)
         while not self._packets:
-            self._packets = self._connection.ask("GET", self._target, headers=self._headers).text.split("\x1e")
+            self._packets = self._connection.ask("GET", self._target, headers=self._headers).text.split(
+                "\x1e"
+            )
         return self._packets.pop(0)
 
     def close(self) -> None:

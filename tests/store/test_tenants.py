@@ -107,7 +107,9 @@ async def test_a_webhook_url_can_be_taken_away(home: Home) -> None:
 async def test_a_change_of_settings_is_announced_as_it_is_stored(home: Home) -> None:
     announced: list[Tenant] = []
 
-    after = await home.store.update_tenant(home.tenant_id, settings=lambda _: {"chat": {"a": 1}}, then=announced.append)
+    after = await home.store.update_tenant(
+        home.tenant_id, settings=lambda _: {"chat": {"a": 1}}, then=announced.append
+    )
 
     assert announced == [after]
 

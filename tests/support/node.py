@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.support.devices import WEBSOCKET, Device, Refused, Transports
+from tests.support.devices import WEBSOCKET, Refused, Transports
 from tests.support.inbox import PATIENCE_S, Inbox
 from tests.support.require import missing
 
