@@ -20,9 +20,11 @@ from gateway.delivery.bus_redis import RedisBus
 from gateway.delivery.following import Following
 from gateway.delivery.hub import Hub
 from gateway.delivery.order import Order
+from gateway.delivery.recovery import Recovery, Returned
 from gateway.delivery.session import Session
 
 LOSSY, TWICE, SWAPPED, OPEN, FORGETFUL = "lossy", "twice", "swapped", "open", "forgetful"
+SKIPPING, REPEATING = "skipping", "repeating"
 
 SHARE = 10
 """Each so-manieth is lost, held back, or forgotten."""
@@ -39,6 +41,7 @@ class Planted:
     def plant(self) -> None:
         publish, look = RedisBus.publish, Following._look
         take, sessions_of, send = Order.take, Hub.sessions_of, Messages.send
+        recover = Recovery.recover
 
         def publish_most(bus: RedisBus, envelope: Envelope) -> None:
             if not self._is_turn(LOSSY):
@@ -75,10 +78,21 @@ class Planted:
             )
             return msgspec.structs.replace(delivered, json=msgspec.json.encode(delivered.message))
 
+        async def recover_nearly(recovery: Recovery, *whom: Any, **shown: Any) -> Returned | None:
+            returned = await recover(recovery, *whom, **shown)
+            if returned is None or not returned.missed:
+                return returned
+            if self._is(SKIPPING):
+                return msgspec.structs.replace(returned, missed=returned.missed[1:])
+            if self._is(REPEATING):
+                return msgspec.structs.replace(returned, missed=[*returned.missed, returned.missed[-1]])
+            return returned
+
         RedisBus.publish = publish_most  # type: ignore[method-assign, assignment]
         Following._look = look_away  # type: ignore[method-assign, assignment]
         Order.take = take_as_it_comes  # type: ignore[method-assign, assignment]
         Hub.sessions_of = sessions_of_all  # type: ignore[method-assign, assignment]
+        Recovery.recover = recover_nearly  # type: ignore[method-assign, assignment]
         Messages.send = send_or_say_so  # type: ignore[method-assign, assignment]
 
     def _is(self, fault: str) -> bool:

@@ -11,10 +11,11 @@ import trio
 from tests.history import planted
 from tests.history.checker import Kind, check
 from tests.history.cluster import Cluster, running_cluster
-from tests.history.schedule import Plan
+from tests.history.schedule import LINES, Fault, Plan
 from tests.history.talk import talk
 
 CALM = Plan(1, ())
+CUT = Plan(1, tuple(Fault(at_s, LINES, "cut", 0.2, 1.0) for at_s in (0.3, 0.8, 1.3)))
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +49,27 @@ def cluster(fault: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 async def test_a_fault_in_the_gateway_is_found(
     cluster: Cluster, fault: Path, name: str, kind: Kind | None
 ) -> None:
+    await require(kind, cluster, fault, name, CALM)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        pytest.param("", None, id="none"),
+        pytest.param(planted.SKIPPING, Kind.LOST, id="who comes back gets all that he missed but the first"),
+        pytest.param(planted.REPEATING, Kind.DOUBLED, id="who comes back gets the last that he missed twice"),
+    ],
+)
+async def test_a_fault_in_what_clients_that_come_back_get_is_found(
+    cluster: Cluster, fault: Path, name: str, kind: Kind | None
+) -> None:
+    await require(kind, cluster, fault, name, CUT)
+
+
+async def require(kind: Kind | None, cluster: Cluster, fault: Path, name: str, plan: Plan) -> None:
+    """See that a violation of this kind is in the history of gateways with this fault (and others that follow from it), or
+    none at all."""
     await trio.Path(fault).write_text(name)
-
-    history = await talk(cluster, CALM, node=False, healed_s=3.0)
-
-    found = {violation.kind for violation in check(history)}
-    assert kind in found if kind is not None else not found
+    history = await talk(cluster, plan, node=False, healed_s=3.0)
+    found = check(history)
+    assert kind in {violation.kind for violation in found} if kind is not None else not found, found[:20]
