@@ -27,6 +27,11 @@ STATEMENT_MS = 5_000
 IDLE_MS = 5_000
 # How long the other end of a network connection may be silent before it counts as gone.
 SILENCE_MS = 10_000
+# What the other end is asked when it has been silent for a while: a machine that lost its power while it had our question
+# says nothing more, and what we have sent it has acknowledged. Seconds, and how often; together about the above.
+PROBE_AFTER_S = 5
+PROBE_EVERY_S = 2
+PROBES = 3
 # Statements kept prepared per connection; we have fewer.
 PREPARED = 512
 
@@ -48,6 +53,9 @@ def connect(url: str, *, read_only: bool = False, statement_ms: int = STATEMENT_
         connect_timeout=CONNECT_S,
         fallback_application_name="gateway",
         tcp_user_timeout=SILENCE_MS,
+        keepalives_idle=PROBE_AFTER_S,
+        keepalives_interval=PROBE_EVERY_S,
+        keepalives_count=PROBES,
         client_encoding="utf8",
         cursor_factory=psycopg.RawCursor,
         prepare_threshold=None,
