@@ -21,8 +21,9 @@ from gateway.store.ports import Once, Revocation, Store
 LOOK_S = 0.5
 """How often the store is looked into: with the walk of the sockets it must be well within a second."""
 
-OVERLAP_MS = 10_000
-"""How far back each look goes beyond the last: rows appear in the order of their commits, and clocks differ a little."""
+OVERLAP_MS = 60_000
+"""How far back each look goes beyond the last: rows appear in the order of their commits, and clocks differ, by as much as
+between nodes they may (``bus_sealed.WINDOW_MS``)."""
 
 REMEMBERED_S = 120.0
 """How long a revocation is remembered: twice as long as a verdict on a token (``auth.VERDICT_S``)."""

@@ -10,11 +10,11 @@ import pytest
 import trio
 
 from gateway.api import socket
-from gateway.api.revocations import LOOK_S
+from gateway.api.revocations import LOOK_S, OVERLAP_MS, Revocations
 from gateway.config import StoreSettings
 from gateway.errors import Unauthorized, Unavailable
 from gateway.net.ports import Refused
-from gateway.records import LogEvent, Roster, Tenant
+from gateway.records import LogEvent, Roster, Tenant, now_ms
 from gateway.store.engine import open_store
 from gateway.store.ports import NewParticipant, RoomDraft, Store
 from gateway.wire.http import Request
@@ -131,6 +131,21 @@ class TestRevocation:
         phone = await platform.south.connect(await platform.north.token(platform.tenant, "ann"))
         await platform.store.revoke(platform.tenant.id, user_id="ann")  # by no node
         await ends(phone)
+
+    async def test_what_a_machine_with_a_slow_clock_takes_back_is_seen_too(
+        self, platform: Platform, nursery: trio.Nursery
+    ) -> None:
+        ahead = Revocations(
+            store=platform.store, peers=platform.north.peers, clock=lambda: now_ms() + OVERLAP_MS - 10_000
+        )
+        seen = trio.Event()
+        ahead.on_revoked(lambda _: seen.set())
+        nursery.start_soon(ahead.run)
+        await platform.north.token(platform.tenant, "ann")
+        await trio.sleep(LOOK_S / 2)
+        await platform.store.revoke(platform.tenant.id, user_id="ann")
+        with trio.fail_after(SECOND):
+            await seen.wait()
 
     async def test_one_who_is_just_coming_in_is_put_out_again(self, platform: Platform) -> None:
         north = platform.north
