@@ -7,13 +7,14 @@ What is easy to get wrong, since clients act on these events without comparing w
   it at once for the callee's other devices, which ignore the first (appendix A 16, 30).
 - ``call-ended`` to the device that has just accepted would kill its call: it goes to the user's other devices only,
   and to none when the accepting one is not connected (appendix A 17, D6).
-- Who is in the room but neither rings nor talks in this call is told of its end, to take the join bar away; but not
-  while he talks in another room's call, which his client would end.
+- Who talks in another room's call must not hear of an end on the device he talks on: its client would end that one
+  (appendix A 16). His other devices, which may ring, are told. Who is in the room but neither rings nor talks in this
+  call is told of its end to take the join bar away, and while he talks elsewhere he is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -65,14 +66,14 @@ def invite(call: Call, user_ids: Collection[str]) -> Notice:
 
 
 def notices(
-    before: Call | None, after: Call, *, user_ids: Sequence[str], engaged: Collection[str]
+    before: Call | None, after: Call, *, user_ids: Sequence[str], engaged: Mapping[str, str | None]
 ) -> tuple[Notice, ...]:
     """What to tell, in this order.
 
     Args:
         before: None when the call begins.
         user_ids: who is in the room.
-        engaged: those of them who talk in another room's call.
+        engaged: those of them who talk in another room's call, and on which device.
     """
     if before is None:
         return (invite(after, [user_id for user_id in user_ids if user_id != after.created_by]),)
@@ -102,19 +103,40 @@ def notices(
             # His other devices still ring; for everybody else the call goes on.
             told.append(_ended(after, [user_id], "declined", but_device=device))
     if missed:
-        told.append(_ended(after, missed, "no_answer"))
+        told += _sparing([_ended(after, missed, "no_answer")], before, engaged)
     return tuple(told)
 
 
-def _over(before: Call, after: Call, user_ids: Sequence[str], engaged: Collection[str]) -> tuple[Notice, ...]:
+def _over(
+    before: Call, after: Call, user_ids: Sequence[str], engaged: Mapping[str, str | None]
+) -> tuple[Notice, ...]:
     concerned = before.called | before.joined
     told = [user_id for user_id in user_ids if user_id in concerned or user_id not in engaged]
     told += sorted(concerned.difference(user_ids))  # who was just removed from the room
-    ended = _ended(after, told, after.end_reason or "ended")
+    end = [_ended(after, told, after.end_reason or "ended")]
     if after.status is Status.DECLINED and not after.is_group:
         (decliner,) = before.called
-        return (_answer(after, "call-declined", told, decliner), ended)
-    return (ended,)
+        end.insert(0, _answer(after, "call-declined", told, decliner))
+    return tuple(_sparing(end, before, engaged))
+
+
+def _sparing(notices: Iterable[Notice], before: Call, engaged: Mapping[str, str | None]) -> list[Notice]:
+    """The same, but not for the devices on which somebody talks in another room's call (and in that one only)."""
+    talking = {
+        user_id: device
+        for user_id, device in engaged.items()
+        if device is not None and ((party := before.party(user_id)) is None or party.device != device)
+    }
+    spared = []
+    for notice in notices:
+        if rest := tuple([user_id for user_id in notice.user_ids if user_id not in talking]):
+            spared.append(Notice(rest, notice.event, notice.payload))
+        spared += [
+            Notice((user_id,), notice.event, notice.payload, talking[user_id])
+            for user_id in notice.user_ids
+            if user_id in talking
+        ]
+    return spared
 
 
 def _answer(call: Call, event: str, user_ids: Sequence[str], user_id: str) -> Notice:

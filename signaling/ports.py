@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -27,13 +27,13 @@ class Room(msgspec.Struct, frozen=True):
 
     Attributes:
         user_ids: who is in it, in the order of joining.
-        engaged: those of them who are talking in another room's call now.
+        engaged: those of them who are talking in another room's call now, and on which device if that is known.
     """
 
     user_ids: tuple[str, ...]
     members: frozenset[str]
     is_frozen: bool
-    engaged: frozenset[str]
+    engaged: Mapping[str, str | None]
 
 
 class Change(msgspec.Struct, frozen=True):

@@ -54,23 +54,23 @@ def look(
     else:
         calls = fetch(db, f"{SELECT} WHERE room_id = ? AND id = ?", (room_id, call_id))
     call = calls[0] if calls else None
-    engaged = _engaged(db, call) if call is not None and call.status.live else frozenset()
+    engaged = _engaged(db, call) if call is not None and call.status.live else {}
     return call, Room(roster.user_ids, roster.members, roster.is_frozen, engaged)
 
 
-def _engaged(db: Cursor, call: Call) -> frozenset[str]:
-    """Who of the room talks in another call."""
+def _engaged(db: Cursor, call: Call) -> dict[str, str | None]:
+    """Who of the room talks in another call, and on which device."""
     found = rows(
         db,
         f"""
-        SELECT participants.user_id FROM participants CROSS JOIN call_parties AS other
+        SELECT participants.user_id, other.device FROM participants CROSS JOIN call_parties AS other
         WHERE participants.room_id = ? AND other.tenant_id = participants.tenant_id
             AND other.user_id = participants.user_id AND other.{IN_CALL} AND other.standing = 'joined'
             AND other.call_id <> ?
         """,
         (call.room_id, call.id),
     )
-    return frozenset([user_id for (user_id,) in found])
+    return dict(found)
 
 
 def _write(db: Cursor, decided: Change) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import jwt
 import msgspec
 import pytest
 
@@ -397,6 +398,31 @@ async def test_who_talks_in_another_room_is_not_told_of_the_end_of_a_call_he_is_
     await group.does("ann", "end", call)
     # The client of cid would end the call with dee.
     assert group.told()[0] == ("call-ended", ("ann", "bob"))
+
+
+@pytest.mark.parametrize(
+    ("who", "action", "events"),
+    [("dee", "end", ["call-ended"]), ("bob", "decline", ["call-declined", "call-ended"])],
+)
+async def test_the_device_that_talks_is_spared_the_end_of_a_call_that_rings_on_the_others(
+    gateway: Gateway, who: str, action: str, events: list[str]
+) -> None:
+    talking = await talk(gateway, "ann", "bob")
+    call = await talking.start("ann")
+    await talking.does("bob", "accept", call)
+    gateway.fanout.other_devices.told.clear()
+    second = await talk(gateway, "dee", "bob")  # bob with another token, on another device
+    ringing = await second.start("dee")
+    await second.does(who, action, ringing)
+    assert [told for told in second.told() if told[0] in events] == [(event, ("dee",)) for event in events]
+    assert gateway.fanout.other_devices.told == [("bob", device(talking, "bob"), event) for event in events]
+
+
+def device(one: Talk, user_id: str) -> str:
+    """The ``jti`` of a user's token."""
+    _, _, token = one.users[user_id].headers["authorization"].partition(" ")
+    jti: str = jwt.decode(token, options={"verify_signature": False})["jti"]
+    return jti
 
 
 def test_the_document_says_what_a_call_may_answer() -> None:

@@ -108,14 +108,13 @@ class MemoryCalls:
         call = self.calls.get(call_id or self._live.get(room_id, ""))
         if call is not None and call.room_id != room_id:
             call = None
-        engaged = frozenset(
-            [
-                user_id
-                for other_id in self._live.values()
-                if call is not None and other_id != call.id
-                for user_id in self.calls[other_id].joined.intersection(user_ids)
-            ]
-        )
+        engaged = {
+            party.user_id: party.device
+            for other_id in self._live.values()
+            if call is not None and other_id != call.id
+            for party in self.calls[other_id].parties
+            if party.standing is Standing.JOINED and party.user_id in user_ids
+        }
         return call, Room(tuple(user_ids), frozenset(user_ids), room_id in self.frozen, engaged)
 
     def _write(self, decided: Change) -> tuple[Any, ...]:

@@ -142,15 +142,15 @@ class CallStoreContract:
             return decided(call, call, room)
 
         await talk.change(room_id, call.id, look)
-        await talk.change(other_id, other.id, does("cid", Action.ACCEPT))
+        await talk.change(other_id, other.id, does("cid", Action.ACCEPT, device="cid-phone"))
         await talk.change(room_id, call.id, look)
         assert seen[0].user_ids == ("ann", "bob", "cid")
         assert seen[0].members == {"ann", "bob", "cid"}
-        assert seen[0].engaged == set()
-        assert seen[-1].engaged == {"cid"}
+        assert seen[0].engaged == {}
+        assert seen[-1].engaged == {"cid": "cid-phone"}
         await talk.change(other_id, other.id, does("cid", Action.LEAVE))
         await talk.change(room_id, call.id, look)
-        assert seen[-1].engaged == set()
+        assert seen[-1].engaged == {}
 
     async def test_a_refusal_writes_nothing(self, talk: Talk) -> None:
         room_id = await talk.stage.room("ann", "bob")

@@ -2,7 +2,7 @@
 
 Each trace is seeded by its number, so that one that fails can be played again alone. The devices are modelled as published
 clients behave: an invite makes one ring until ``call-ended`` comes for that call or it answers itself, and nothing else
-stops it.
+stops it; one that is in a call is busy, and takes no notice.
 """
 
 from __future__ import annotations
@@ -157,6 +157,9 @@ class World:
                 assert call.joined == {call.created_by}, "it rings without a live caller"
             else:
                 assert len(call.joined) > 1
+        self.ringing = {
+            (device, call_id) for device, call_id in self.ringing if not self._busy(device, call_id)
+        }
         for device, call_id in self.ringing:
             call = self.store.calls[call_id]
             assert call.status.live, f"{device} rings for a call that is {call.status}"
@@ -179,6 +182,11 @@ class World:
                     call = self.store.calls[call_id]
                     talks = call.status.live and told.user_id in call.joined
                     assert not talks or self._device_in(call, told.user_id) != device, "its call was ended"
+
+    def _busy(self, device: str, call_id: str) -> bool:
+        """Whether the device is in another call than this."""
+        others = [call for call in now(self.store.live_calls()) if call.id != call_id]
+        return any(self._device_in(call, device[:3]) == device for call in others)
 
     @staticmethod
     def _device_in(call: Call, user_id: str) -> str | None:
