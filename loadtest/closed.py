@@ -22,6 +22,8 @@ ARRIVALS_PER_S = 50.0
 """How fast users are brought in, where the scenario is not about that."""
 
 PATIENCE_S = 60.0
+BACK_S = 15.0
+"""How long those who were cut last may take to come back, at the end."""
 
 _ANSWERED = re.compile(r"code=(\d{3})$")
 
@@ -72,6 +74,8 @@ def run(
         if not crowd.all_there.wait(len(people) / ARRIVALS_PER_S + PATIENCE_S):
             raise LoadError(f"not all users came; what happened: {record.summary()}")
         _let_be(crowd, scenario, seconds)
+        for _ in crowd.away:
+            record.failed("come back", f"not within {BACK_S:g} s")
         crowd.staying = False
     finally:
         runner.quit()
@@ -90,7 +94,9 @@ def _let_be(crowd: Crowd, scenario: Scenario, seconds: float) -> None:
         return
     every_s = min(scenario.cut_every_s, seconds)
     for _ in range(int(seconds / every_s)):
-        # In the middle, so that the last who were cut are back before the end.
         gevent.sleep(every_s / 2)
         crowd.cut_all()
         gevent.sleep(every_s / 2)
+    with gevent.Timeout(BACK_S, exception=False):
+        while crowd.away:
+            gevent.sleep(0.1)

@@ -20,11 +20,13 @@ class Crowd:
     Attributes:
         all_there: set when each of them is where the scenario wants him to begin.
         size: how many there are.
+        away: the ids of those whose connection was cut and who are not back yet.
         staying: whether nobody is to leave for good: from then until the end of the run.
     """
 
     def __init__(self, people: Sequence[Person]) -> None:
         self.all_there = Event()
+        self.away: set[str] = set()
         self.staying = False
         self.size = len(people)
         self._people = people

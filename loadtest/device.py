@@ -57,7 +57,8 @@ class Device:
         self._token = ""
         self._socket: socketio.Client | None = None
         self._joined = Event()
-        self._cut_at: float | None = None
+        self._cut_at = 0.0
+        self._join_began = 0.0
         self._catching_up = False
         self._unread = False
         self._rings = False
@@ -78,7 +79,7 @@ class Device:
             handle_sigint=False,
         )
         client.on("connect", self._on_connect)
-        client.on("joined-room", lambda *_: self._joined.set())
+        client.on("joined-room", self._on_joined)
         client.on("new-message", self._on_message)
         client.on("typing", self._on_typing)
         client.on("tenant-presence", self._on_presence)
@@ -111,6 +112,7 @@ class Device:
         """The network goes away; the client finds out, and comes back by itself after its own waiting time."""
         if self._socket is not None and self._socket.connected:
             self._cut_at = time.perf_counter()
+            self._crowd.away.add(self.person.id)
             with suppress(OSError):
                 self._socket.eio.ws.sock.shutdown(socket.SHUT_RDWR)
 
@@ -126,14 +128,13 @@ class Device:
         """A thread: its head and last page, the socket joined to it, what is in it read."""
         self.room = room_id
         self._joined.clear()
-        began = time.perf_counter()
+        self._join_began = time.perf_counter()
         self._emit("join-room", {"roomId": room_id, "userId": self.person.id})
         self._rest("GET", f"/chat/rooms/{room_id}", name="GET /chat/rooms/:id")
         self._rest("GET", f"/chat/rooms/{room_id}/messages?limit=50", name="GET /messages")
         if not self._joined.wait(ANSWER_S):
             self._failed("join-room", "no joined-room")
             raise DeviceError("no joined-room")
-        self._took("join-room", time.perf_counter() - began)
         self._read()
 
     def list_rooms(self) -> None:
@@ -173,9 +174,13 @@ class Device:
     # --- what it hears -----------------------------------------------------------------------------------
 
     def _on_connect(self) -> None:
-        if self._cut_at is not None:
+        if self.person.id in self._crowd.away:
+            self._crowd.away.remove(self.person.id)
             self._took("come back", time.perf_counter() - self._cut_at)
-            self._cut_at = None
+
+    def _on_joined(self, *_: Any) -> None:
+        self._took("join-room", time.perf_counter() - self._join_began)
+        self._joined.set()
 
     def _on_message(self, message: Mapping[str, Any], *_: str) -> None:
         parts = message["parts"]
