@@ -47,7 +47,6 @@ from gateway.chat.users import Users
 from gateway.config import Config
 from gateway.config import LiveKit as LiveKitSection
 from gateway.delivery.bus import Bus
-from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
@@ -65,11 +64,13 @@ from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.polling import EngineEndpoint
+from gateway.net.ports import Endpoint
 from gateway.net.relay import Relay
 from gateway.net.socketio import SocketIO, SocketSettings
 from gateway.net.websocket import WebSockets
 from gateway.records import now_ms
 from gateway.store.ports import Store
+from gateway.web import metrics
 from gateway.web.files import PREFIX as FILES
 from gateway.web.site import create_web
 from gateway.wire.http import Request, Response
@@ -194,6 +195,7 @@ class Node:
             address_of=self.peers.address_of,
             answer_s=(config.socket.ping_interval_ms + config.socket.ping_timeout_ms) / 1000,
         )
+        self._endpoints = self._all_endpoints()
         self._leaving = False
         self.door = self._door()
 
@@ -238,11 +240,25 @@ class Node:
             outbox_bytes=settings.outbox_bytes,
         )
 
+    def _all_endpoints(self) -> dict[str, Endpoint]:
+        endpoints: dict[str, Endpoint] = {
+            SOCKET_PATH: self._endpoint,
+            SOCKET_PATH.rstrip("/"): self._endpoint,
+        }
+        if self.config.metrics_token is not None:
+            endpoints[metrics.PATH] = metrics.Metrics(
+                self.statistics,
+                node_id=self.bus.node_id,
+                token=self.config.metrics_token,
+                failure=failure,
+            )
+        return endpoints
+
     def _door(self) -> Door:
         config = self.config
         return Door(
             route=self.api.route,
-            endpoints={SOCKET_PATH: self._endpoint, SOCKET_PATH.rstrip("/"): self._endpoint},
+            endpoints=self._endpoints,
             websockets=WebSockets(
                 multiplexer=self.multiplexer,
                 wheel=self.wheel,
@@ -287,10 +303,9 @@ class Node:
         )
 
     async def _answer(self, request: Request) -> Response:
-        """The API and long-polling for requests that Quart holds."""
-        if request.path.startswith(SOCKET_PATH):
-            return await self._endpoint.handle(request)
-        return await self.api.route(request)
+        """The API and the endpoints for requests that Quart holds."""
+        endpoint = self._endpoints.get(request.path)
+        return await (self.api.route(request) if endpoint is None else endpoint.handle(request))
 
     async def _policy_of(self, tenant_id: str) -> Policy:
         tenant = await self._authenticator.tenant(tenant_id)
@@ -362,21 +377,6 @@ class Node:
             "store": self.store.statistics(),
             "workers": self.workers.statistics(),
         }
-
-
-async def open_bus(config: Config, store: Store) -> Bus:
-    """This node's end of the bus that the configuration names.
-
-    Raises:
-        ConfigError: the extra that it needs is not installed.
-    """
-    if config.bus == "memory":
-        return Exchange().node()
-    try:
-        from gateway.delivery.bus_redis import RedisBus
-    except ImportError as error:
-        raise ConfigError(f'bus = "redis" needs the extra "redis", which lacks {error.name}') from error
-    return RedisBus(config.redis, secret=await store.secret("bus"))
 
 
 def _livekit(settings: LiveKitSection) -> LiveKit | None:

@@ -29,11 +29,14 @@ import msgspec
 import structlog
 import trio
 
-from gateway.app import Node, open_bus
+from gateway.app import Node
 from gateway.config import Config
+from gateway.delivery.bus import Bus
+from gateway.delivery.bus_memory import Exchange
+from gateway.errors import ConfigError
 from gateway.net.server import Listener, listen, server_tls
 from gateway.store.engine import open_store
-from gateway.store.ports import TenantKeys
+from gateway.store.ports import Store, TenantKeys
 
 GOING_SHARE = 0.6
 LAST_WORDS_S = 1.0
@@ -120,6 +123,21 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
     finally:
         for sock in [*public, *among_nodes]:
             sock.close()
+
+
+async def open_bus(config: Config, store: Store) -> Bus:
+    """This node's end of the bus that the configuration names.
+
+    Raises:
+        ConfigError: the extra that it needs is not installed.
+    """
+    if config.bus == "memory":
+        return Exchange().node()
+    try:
+        from gateway.delivery.bus_redis import RedisBus
+    except ImportError as error:
+        raise ConfigError(f'bus = "redis" needs the extra "redis", which lacks {error.name}') from error
+    return RedisBus(config.redis, secret=await store.secret("bus"))
 
 
 def _listen_on(

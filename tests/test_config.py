@@ -277,7 +277,13 @@ class TestTheDevelopmentFile:
 
     def test_it_has_every_key_those_without_a_default_as_comments(self) -> None:
         text = DEVELOPMENT.read_text()
-        absent_by_default = {("public_url",), ("database_url",), ("tls", "certificate"), ("tls", "key")}
+        absent_by_default = {
+            ("public_url",),
+            ("database_url",),
+            ("metrics_token",),
+            ("tls", "certificate"),
+            ("tls", "key"),
+        }
         absent_by_default |= {("redis", "sentinel_password"), ("redis", "ca")}
         absent_by_default |= {("uploads", "folder")}
         absent_by_default |= {

@@ -15,8 +15,8 @@ from gateway.wire.http import Request, Response
 
 Api: TypeAlias = Callable[[Request], Awaitable[Response]]
 
-PREFIXES = (b"/v1/", b"/socket.io/")
-"""What the application answers itself, whoever holds the connection: REST and long-polling."""
+PREFIXES = (b"/v1/", b"/socket.io/", b"/metrics")
+"""What the application answers itself, whoever holds the connection: REST, long-polling, and what is counted."""
 
 
 def scope_of(request: quart.Request) -> HTTPScope:

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.app import open_bus
 from gateway.config import Config
 from gateway.delivery.bus_memory import MemoryBus
 from gateway.delivery.bus_redis import RedisBus
 from gateway.errors import ConfigError
+from gateway.serving import open_bus
 from gateway.store.ports import Store
 
 
