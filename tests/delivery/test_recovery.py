@@ -59,6 +59,21 @@ async def test_it_gets_what_it_missed_and_goes_on(node: Place) -> None:
     assert ann.hear() == [1, 2, 4, 5]
 
 
+async def test_it_costs_two_queries_on_a_node_that_has_others_of_its_tenant(node: Place, store: Kept) -> None:
+    ann, bob = Client(), Client()
+    await bob.connect(node)
+    await ann.connect(node)
+    ann.cut()
+    for name in range(MOST):
+        node.write(str(name), "ann")
+    asked = len(store.asked)
+
+    await ann.connect(node)
+
+    assert len(ann.hear()) == MOST
+    assert store.asked[asked:] == ["returning", "missed"]
+
+
 async def test_what_was_sent_and_did_not_arrive_was_missed(node: Place) -> None:
     ann = Client()
     await ann.connect(node)
