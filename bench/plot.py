@@ -26,8 +26,7 @@ def draw(reports: Sequence[Mapping[str, Any]], base: Path) -> list[Path]:
     panels = figure.subplots(len(reports), squeeze=False, height_ratios=heights)[:, 0]
     for panel, report in zip(panels, reports, strict=True):
         _panel(panel, report)
-    first = reports[0]
-    figure.text(0.0, -0.01, f"{first['machine']['cpu']}, commit {first['commit']}", size=7, va="top")
+    figure.text(0.0, -0.005, _footnote(reports), size=7, va="top")
     drawn = [Path(f"{base}{ending}") for ending in (".png", ".svg")]
     for path in drawn:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,6 +34,17 @@ def draw(reports: Sequence[Mapping[str, Any]], base: Path) -> list[Path]:
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, dpi=130, bbox_inches="tight", metadata=metadata)
     return drawn
+
+
+def _footnote(reports: Sequence[Mapping[str, Any]]) -> str:
+    """Where and when: the machine's load before each run too, since a busy machine is another machine."""
+    machines = dict.fromkeys(report["machine"]["cpu"] for report in reports)
+    commits = dict.fromkeys(report["commit"] for report in reports)
+    loads = [report["machine"]["load_before"] for report in reports]
+    return (
+        f"{', '.join(machines)}, {reports[0]['machine']['cores']} cores, load before {min(loads):g} to {max(loads):g}; "
+        f"commit {', '.join(commits)}"
+    )
 
 
 def read(file: Path) -> Mapping[str, Any]:
