@@ -1,0 +1,1 @@
+"""Presence over several nodes, which agree whatever happens to them."""
