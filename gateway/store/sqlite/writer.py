@@ -32,8 +32,9 @@ from gateway.store.sqlite.connection import FAULTS
 GROUP_S = 0.004
 # Longer than any of the operator's commands, and than a client waits for an answer.
 LOCK_WAIT_MS = 5_000
-# 16 MiB: at a hundred writes a second some seconds' worth, and copied in some 20 ms.
-CHECKPOINT_PAGES = 4_096
+# 32 MiB: at a hundred writes a second some ten seconds' worth, and copied in some 20 ms, as is half of it: the more there
+# are, the more of them are versions of the same pages.
+CHECKPOINT_PAGES = 8_192
 
 
 class Writer(GroupWriter):
