@@ -9,6 +9,7 @@ from itertools import count
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from gateway.delivery.recovery import REACH_S, RENEW_MS
 from gateway.errors import Unavailable
@@ -66,6 +67,7 @@ async def test_it_costs_two_queries_on_a_node_that_has_others_of_its_tenant(node
     ann.cut()
     for name in range(MOST):
         node.write(str(name), "ann")
+    await wait_all_tasks_blocked()  # the node has looked where its tenant's log ends
     asked = len(store.asked)
 
     await ann.connect(node)
