@@ -14,6 +14,7 @@ from tests.history.cluster import Cluster, running_cluster
 from tests.history.records import MESSAGE
 from tests.history.schedule import REDIS, Fault, Plan, plan
 from tests.history.talk import talk
+from tests.support.node import node_modules
 
 SCHEDULES = 30
 BACK_S = 3.0
@@ -22,6 +23,7 @@ BACK_S = 3.0
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    node_modules()  # one of the people is on it; said here, since a skip among tasks loses its sentence
     with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
