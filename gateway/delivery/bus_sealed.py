@@ -28,7 +28,6 @@ VERSION = 1
 HEADER = struct.Struct(">B8sQQ")
 HASH_BYTES = 16
 ARRAY, BREAK = b"\x9f", b"\xff"  # a CBOR array of as many items as come (RFC 8949 3.2.2)
-SECRET_BYTES = 32
 
 WINDOW_MS = 60_000
 """How far a message's time may lie from ours. Longer than any pause that Redis survives with its connections, and than the
