@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from difflib import ndiff
 from itertools import cycle
 
 from tests.support.devices import Transports
@@ -68,9 +69,11 @@ class Crowd:
         """Each has been told of each of these, once, in order, as one and the same socket."""
         for device, sid in zip(self.devices, self._sids, strict=True):
             device.inbox.take("new-message", id=messages[-1])
-            assert [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)] == messages
             first, *others = device.inbox.seen("@connected")
             assert all(back["recovered"] and back["sid"] == sid for back in others), [first, *others]
+            told = [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)]
+            difference = [line for line in ndiff(messages, told) if line[0] in "+-"]
+            assert told == messages, (difference, device.inbox.story("@connected", "@disconnected"))
 
     def require_nobody_was_offline(self) -> None:
         """Nor even was a device turned away when it came back."""
