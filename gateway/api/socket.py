@@ -49,8 +49,7 @@ AGAIN = 3
 OVERHEARD = 100
 """Events for a user while what rings for him is read; of more it is not looked at what they are."""
 
-AGAIN_S = 1.0
-"""When to look again at what could not be looked at, because the store is away."""
+AGAIN_S = 1.0  # when to look again at what could not be looked at, because the store is away
 
 log = structlog.get_logger(__name__)
 
@@ -178,10 +177,7 @@ class ChatSockets:
             for invite in invites:
                 session.outbox.put(prepare_event(invite.event, invite.payload))
             if self._revocations.covers(
-                session.tenant_id,
-                user_id=session.user_id,
-                jti=session.jti,
-                issued_at=session.issued_at,
+                session.tenant_id, user_id=session.user_id, jti=session.jti, issued_at=session.issued_at
             ):
                 self._revoke((session,))  # taken back while it came in
 
