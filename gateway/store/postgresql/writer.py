@@ -166,7 +166,8 @@ class Lane(GroupWriter):
             try:
                 self._session = connect(self._url)
                 said = self._session.script(f"SELECT pg_xact_status('{transaction}')")
-            except FAULTS:
+            except psycopg.Error:
+                # Whatever it was, the group must not run again while it may have been committed.
                 said = None
             if said in ("committed", "aborted"):
                 return str(said)
