@@ -76,7 +76,6 @@ def run(
         _let_be(crowd, scenario, seconds)
         for _ in crowd.away:
             record.failed("come back", f"not within {BACK_S:g} s")
-        crowd.staying = False
     finally:
         runner.quit()
         shown.kill()

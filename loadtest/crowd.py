@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 
 from gevent.event import Event
 
@@ -21,16 +22,20 @@ class Crowd:
         all_there: set when each of them is where the scenario wants him to begin.
         size: how many there are.
         away: the ids of those whose connection was cut and who are not back yet.
-        staying: whether nobody is to leave for good: from then until the end of the run.
+        here: the ids of those who have come, and since when. Until they leave for good they are to be shown online, cut
+            off or not.
     """
 
     def __init__(self, people: Sequence[Person]) -> None:
         self.all_there = Event()
         self.away: set[str] = set()
-        self.staying = False
+        self.here: dict[str, float] = {}
         self.size = len(people)
         self._people = people
-        self._ids = {person.id for person in people}
+        self._members: dict[str, set[str]] = {}
+        for person in people:
+            for room_id in person.rooms:
+                self._members.setdefault(room_id, set()).add(person.id)
         self._cuts: list[Callable[[], None]] = []
         self._numbers = itertools.count()
         self._missing = self.size
@@ -54,12 +59,12 @@ class Crowd:
         """One more is where he should be, or will not come there."""
         self._missing -= 1
         if self._missing == 0:
-            self.staying = True
             self.all_there.set()
 
-    def should_be_here(self, user_id: str) -> bool:
-        """Whether it is a mistake to show this user offline."""
-        return self.staying and user_id in self._ids
+    def unseen(self, person: Person, online: Container[str], *, before: float) -> int:
+        """How many share a room with somebody and were here before a moment, but are not among those he is told of."""
+        mates = set().union(*(self._members[room_id] for room_id in person.rooms))
+        return sum(mate not in online and self.here.get(mate, math.inf) < before for mate in mates)
 
     def begin(self, *what: str) -> None:
         """Something happens now of which another user will hear."""

@@ -25,6 +25,7 @@ REFRESH_S = 0.8
 
 FIRST_CHARACTERS_S = 0.3
 ANSWER_S = 30.0
+SHOWN_OFFLINE = "somebody is shown offline who is here, or about to be back"
 
 
 class DeviceError(Exception):
@@ -57,6 +58,7 @@ class Device:
         self._token = ""
         self._socket: socketio.Client | None = None
         self._joined = Event()
+        self._connecting_since = 0.0
         self._cut_at = 0.0
         self._join_began = 0.0
         self._catching_up = False
@@ -83,10 +85,11 @@ class Device:
         client.on("new-message", self._on_message)
         client.on("typing", self._on_typing)
         client.on("tenant-presence", self._on_presence)
+        client.on("tenant-presence-snapshot", self._on_snapshot)
         client.on("call-invite", self._on_invite)
         client.on("call-accepted", self._on_accepted)
         client.on("error", lambda error, *_: self._failed("socket", str(error.get("message"))))
-        began = time.perf_counter()
+        began = self._connecting_since = time.perf_counter()
         self._socket = client
         try:
             client.connect(
@@ -111,10 +114,15 @@ class Device:
     def cut(self) -> None:
         """The network goes away; the client finds out, and comes back by itself after its own waiting time."""
         if self._socket is not None and self._socket.connected:
-            self._cut_at = time.perf_counter()
+            self._cut_at = self._connecting_since = time.perf_counter()
             self._crowd.away.add(self.person.id)
             with suppress(OSError):
                 self._socket.eio.ws.sock.shutdown(socket.SHUT_RDWR)
+
+    def leave(self) -> None:
+        """For good: he may be shown offline from now on."""
+        self._crowd.here.pop(self.person.id, None)
+        self.close()
 
     def close(self) -> None:
         if self._socket is not None:
@@ -174,6 +182,7 @@ class Device:
     # --- what it hears -----------------------------------------------------------------------------------
 
     def _on_connect(self) -> None:
+        self._crowd.here.setdefault(self.person.id, time.perf_counter())
         if self.person.id in self._crowd.away:
             self._crowd.away.remove(self.person.id)
             self._took("come back", time.perf_counter() - self._cut_at)
@@ -209,8 +218,14 @@ class Device:
             self._took("typing", since)
 
     def _on_presence(self, presence: Mapping[str, Any], *_: str) -> None:
-        if not presence["online"] and self._crowd.should_be_here(presence["userId"]):
-            self._failed("presence", "somebody is shown offline who is here, or about to be back")
+        if not presence["online"] and presence["userId"] in self._crowd.here:
+            self._failed("presence", SHOWN_OFFLINE)
+
+    def _on_snapshot(self, snapshot: Mapping[str, Any], *_: str) -> None:
+        # Who came while this connection was being made may be told of a moment later.
+        online = frozenset(snapshot["onlineUserIds"])
+        for _missing in range(self._crowd.unseen(self.person, online, before=self._connecting_since)):
+            self._failed("presence", SHOWN_OFFLINE)
 
     def _on_invite(self, invite: Mapping[str, Any], *_: str) -> None:
         since = self._crowd.since("call", invite["roomId"])

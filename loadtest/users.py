@@ -71,7 +71,7 @@ class Member(FastHttpUser):
         gevent.sleep(random.random() * self.wait_time())
 
     def on_stop(self) -> None:
-        self.device.close()
+        self.device.leave()
 
     @task
     def turn(self) -> None:

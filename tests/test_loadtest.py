@@ -154,6 +154,18 @@ def test_what_failed_is_counted_by_its_reason_and_the_exit_says_so(target: Targe
     assert results["POST /calls"]["failures"].keys() == {"answered 503"}
 
 
+def test_somebody_who_is_shown_offline_while_he_comes_back_is_a_failure(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "data", settings={"presence": {"grace_s": 0.1}})
+    gateway.start()
+    try:
+        done = Target(gateway, gateway.create_tenant()).load("reconnect")
+    finally:
+        gateway.kill()
+
+    assert done.returncode == 1
+    assert results_of(done)["presence"]["failures"]
+
+
 def test_a_wrong_key_is_said_in_one_line_which_does_not_repeat_it(target: Target) -> None:
     done = target.load("pairs", key="sk_live_nothing")
 
