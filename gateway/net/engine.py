@@ -231,8 +231,11 @@ class EngineSession:
                 link.close(code, reason)
             self._finish(reason)
             return
-        # A waiting poll is let go with NOOP when the client itself asked, else with CLOSE.
-        self.outbox.put(NOOP if reason == "transport close" else CLOSE)
+        # A waiting poll is let go with NOOP when the client itself asked, else with CLOSE; but not behind anything else. The
+        # client in JavaScript closes at once and hands on a tick later what came before: it would take that for events of
+        # the session it is about to resume, and be told them again. Its next poll finds the session gone.
+        if not self.outbox.queue:
+            self.outbox.put(NOOP if reason == "transport close" else CLOSE)
         self._finish(reason)
 
     def overflow(self) -> None:

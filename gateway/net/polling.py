@@ -35,10 +35,9 @@ CLOSE_GRACE_S = 0.01
 PACKETS_PER_POST = 1_024
 """Bound on the packets of one payload. Clients batch some dozens at the most."""
 
-
-PACKETS_PER_POLL = 16
-"""Most packets of an answer: python-engineio's client takes one with more for broken, and disconnects. The others come
-with the next poll, which follows at once."""
+PYTHON_PACKETS = 16
+"""Most packets of an answer to python-engineio, which takes one with more for broken, and disconnects. The others come with
+its next poll, which follows at once."""
 
 
 class EngineEndpoint:
@@ -74,19 +73,19 @@ class EngineEndpoint:
         if sid is None:
             if request.method != "GET":
                 return _bad_request(2, "Bad handshake method")
-            return _payload(self._sessions.open(State.POLLING, apart=_wants_offsets_apart(request)))
+            return _payload(self._sessions.open(State.POLLING, apart=_wants_offsets_apart(request)), request)
         session = self._sessions.get(sid)
         if session is None:
             return _bad_request(1, "Session ID unknown")
         if session.upgraded:
             return _bad_request(3, "The session has been upgraded")
         if request.method == "GET":
-            return await self._poll(session)
+            return await self._poll(session, request)
         if request.method == "POST":
             return await self._post(session, request)
         return _bad_request(3, "Bad request")
 
-    async def _poll(self, session: EngineSession) -> Response:
+    async def _poll(self, session: EngineSession, request: Request) -> Response:
         if session.probes:
             # The WebSocket may have brought the end of polling before this request came, and not been read yet; two turns
             # of the loop and it has.
@@ -115,7 +114,7 @@ class EngineEndpoint:
             if session.upgraded:
                 # What is queued now is the WebSocket's.
                 return _bad_request(3, "The session has been upgraded") if late else _answer([NOOP])
-        return _payload(session)
+        return _payload(session, request)
 
     async def _post(self, session: EngineSession, request: Request) -> Response:
         if len(request.body) > self._sessions.settings.message_bytes:
@@ -144,16 +143,16 @@ class EngineEndpoint:
         return Response(200, b"ok", content_type=TEXT, headers=NO_STORE)
 
 
-def _payload(session: EngineSession) -> Response:
+def _payload(session: EngineSession, request: Request) -> Response:
     outbox = session.outbox
     items = outbox.take()
     if outbox.apart:
         items = [item.apart for item in items]
-    if session.state is State.CLOSED:
-        outbox.size = 0  # this is the last answer
-    else:
-        items, outbox.queue = part(items, PACKETS_PER_POLL)
+    if session.state is not State.CLOSED and _is_python(request):
+        items, outbox.queue = part(items, PYTHON_PACKETS)
         outbox.size = sum([len(item.frame) for item in outbox.queue])
+    else:
+        outbox.size = 0
     return _answer(items or [NOOP if session.state is not State.CLOSED else CLOSE])
 
 
@@ -169,7 +168,11 @@ def _wants_offsets_apart(request: Request) -> bool:
     both. Flutter for the web is a browser, and cannot be told from the clients in JavaScript, which take offsets either way.
     """
     agent = request.headers.get("user-agent", "")
-    return agent.startswith(("Dart/", "Mozilla/")) or "python" in agent.lower()
+    return agent.startswith(("Dart/", "Mozilla/")) or _is_python(request)
+
+
+def _is_python(request: Request) -> bool:
+    return "python" in request.headers.get("user-agent", "").lower()
 
 
 def _bad_request(code: int, message: str) -> Response:

@@ -79,7 +79,8 @@ class Relay:
             return await self._endpoint.handle(request)
         self._relayed += 1
         host, port = address
-        headers = {MARK: self._node_id}
+        # Who the client is decides how it is answered.
+        headers = {MARK: self._node_id, "user-agent": request.headers.get("user-agent", "")}
         if "content-type" in request.headers:
             headers["content-type"] = request.headers["content-type"]
         try:

@@ -78,10 +78,12 @@ def join(items: Sequence[Prepared]) -> Prepared:
 
 
 def part(items: list[Prepared], most: int) -> tuple[list[Prepared], list[Prepared]]:
-    """The first ``most`` packets, and the rest."""
+    """The first ``most`` packets, at least two, and the rest; an event and its offset behind it stay together."""
     count = 0
     for index, item in enumerate(items):
         count += len(item._parts)
+        if count > most and len(item._parts) == 2:
+            return items[:index], items[index:]
         if count > most:
             singles = [
                 prepare_text(data) if opcode == TEXT else prepare_binary(data) for opcode, data in item._parts

@@ -56,6 +56,7 @@ class Engine:
             settings=EngineSettings(**(usual | settings)), wheel=wheel, accept=self._accept
         )
         self.endpoint = EngineEndpoint(self.sessions)
+        self.headers: dict[str, str] = {}
         self._adopt = adopt
         self._nursery = nursery
 
@@ -67,7 +68,9 @@ class Engine:
         self, method: str = "GET", sid: str | None = None, body: bytes = b"", *, transport: str = "polling"
     ) -> Response:
         query = f"EIO=4&transport={transport}" + ("" if sid is None else f"&sid={sid}")
-        return await self.endpoint.handle(Request(method, "/engine.io/", query=query, body=body))
+        return await self.endpoint.handle(
+            Request(method, "/engine.io/", query=query, headers=self.headers, body=body)
+        )
 
     async def open_polling(self) -> tuple[str, EngineSession, Upper]:
         """A session on polling; its open packet has been fetched."""

@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from gateway.wire.http import Request, Response
-from gateway.wire.prepared import join, prepare_binary, prepare_text
+from gateway.wire.prepared import join, prepare_binary, prepare_event, prepare_text
 from tests.net.engines import PING_INTERVAL_S, PING_TIMEOUT_S, Engine
 from tests.net.fakes import settle
 
@@ -62,9 +62,10 @@ class TestPoll:
         await settle()
         assert poll.body == b"4hello"
 
-    async def test_it_brings_no_more_packets_than_any_client_takes_and_the_next_brings_the_rest(
+    async def test_it_brings_no_more_packets_than_pythons_client_takes_and_the_next_brings_the_rest(
         self, engine: Engine
     ) -> None:
+        engine.headers = {"user-agent": "python-requests/2.34"}
         sid, session, _ = await engine.open_polling()
         packets = [b"4%d" % number for number in range(20)]
         session.outbox.put(prepare_text(packets[0]))
@@ -79,6 +80,18 @@ class TestPoll:
         assert (await engine.ask(sid=sid)).body == b"\x1e".join([*packets[16:18], b"bdHdv", packets[18]])
         assert session.outbox.size == 0
 
+    async def test_an_event_and_its_offset_come_in_one_answer(self, engine: Engine) -> None:
+        engine.headers = {"user-agent": "python-requests/2.34"}
+        sid, session, _ = await engine.open_polling()
+        session.outbox.put(prepare_text(b"4one"))
+        for number in range(1, 9):
+            session.outbox.put(prepare_event("new-message", b"{}", f"e-{number}"))
+
+        first, second = (await engine.ask(sid=sid)).body, (await engine.ask(sid=sid)).body
+
+        assert first.split(b"\x1e")[-1] == b'42["offset","e-7"]'
+        assert second == b'42["new-message",{}]\x1e42["offset","e-8"]'
+
     async def test_the_last_answer_of_all_brings_everything(self, engine: Engine) -> None:
         sid, session, _ = await engine.open_polling()
         poll = engine.waiting_poll(sid)
@@ -87,7 +100,7 @@ class TestPoll:
             session.outbox.put(prepare_text(b"4x"))
         session.close("server shutting down")
         await settle()
-        assert poll.body == b"\x1e".join([b"4x"] * 20 + [b"1"])
+        assert poll.body == b"\x1e".join([b"4x"] * 20)
 
     async def test_it_brings_everything_queued_in_order(self, engine: Engine) -> None:
         sid, session, _ = await engine.open_polling()
@@ -131,10 +144,21 @@ class TestPoll:
         sid, session, _ = await engine.open_polling()
         poll = engine.waiting_poll(sid)
         await settle()
+        session.close("server shutting down")
+        await settle()
+        assert poll.body == b"1"
+
+    async def test_last_words_have_no_close_behind_them_which_the_client_would_see_to_first(
+        self, engine: Engine
+    ) -> None:
+        sid, session, _ = await engine.open_polling()
+        poll = engine.waiting_poll(sid)
+        await settle()
         session.outbox.put(prepare_text(b"4last words"))
         session.close("server shutting down")
         await settle()
-        assert poll.body == b"4last words\x1e1"
+        assert poll.body == b"4last words"
+        assert (await engine.ask(sid=sid)).status == 400
 
     async def test_one_that_waits_gets_the_ping(self, engine: Engine) -> None:
         sid, _, _ = await engine.open_polling()

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trustme
 
+from gateway.errors import ConfigError
 from gateway.net.server import HANDSHAKE_S, Listener, listen
 from tests.net.doors import Front, parse_answers, request
 from tests.net.fakes import Peer, settle
@@ -58,11 +59,11 @@ class TestListening:
                 sock.close()
 
     def test_a_port_in_use_is_an_error_and_nothing_stays_open(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError, match="in use"):
             listen("127.0.0.1", taken.getsockname()[1])
 
     def test_an_address_of_another_machine_is_an_error(self) -> None:
-        with pytest.raises(OSError, match="address"):
+        with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
             listen("192.0.2.1", 0)
 
 
