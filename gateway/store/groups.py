@@ -17,6 +17,7 @@ elsewhere.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,7 +65,7 @@ class Write:
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-class GroupWriter:
+class GroupWriter(ABC):
     """The queue of writes and what becomes of them; how a group is run is for the two kinds of it to say.
 
     Args:
@@ -158,13 +159,13 @@ class GroupWriter:
         if self._busy:
             self._log.error("the store did not finish its writes", waiting=len(self._waiting))
 
+    @abstractmethod
     def _begin(self) -> None:
         """Run a group of what waits, of which there is some, and call what tells its writers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _end(self) -> None:
         """Nothing waits any more, and nothing will."""
-        raise NotImplementedError
 
     # Half a group would be left behind by a Ctrl-C in the middle.
     @trio.lowlevel.enable_ki_protection
