@@ -25,6 +25,9 @@ SETTINGS: dict[str, Any] = {
     "drain_s": 1.0,
 }
 
+START_S = 60.0
+"""Within which a node that was ended serves again, its database's own absence included."""
+
 Cure = Callable[[], Awaitable[None]]
 
 
@@ -90,8 +93,16 @@ class Cluster:
         return partial(self._start, number)
 
     async def _start(self, number: int) -> None:
+        """As whoever supervises it would: a node that finds its database away ends, and is started again."""
         self._read[number] = 0
-        await _in_thread(self.gateways[number].start)
+        with trio.fail_after(START_S):
+            while True:
+                try:
+                    return await _in_thread(self.gateways[number].start)
+                except AssertionError as error:
+                    if "gateway: database_url: " not in str(error):
+                        raise
+                await trio.sleep(0.1)
 
     async def _hurt_redis(self, fault: Fault) -> Cure:
         redis = self.redis
