@@ -292,12 +292,15 @@ class RedisBus:
             else:
                 self._bring_envelopes(channel.removeprefix(self._tenants).decode(), batch)
         except Exception:
-            # Written by a later version, or a bug of a handler: this batch is lost, the bus goes on.
+            # Written by a version that is too far away, or a bug of a handler: this batch is lost, the bus goes on.
             self._counts["failed"] += 1
             log.exception("a batch could not be delivered", node_id=batch.node_id)
 
+    # While nodes are upgraded one by one, those of the next version say more: whatever stands behind what is known here is
+    # left alone.
+
     def _bring_signals(self, batch: Batch) -> None:
-        for topic, body in batch.items:
+        for topic, body, *_ in batch.items:
             if hear := self._hear.get(topic):
                 hear(batch.node_id, body)
 
@@ -305,8 +308,8 @@ class RedisBus:
         if self._deliver is None:
             return
         self._counts["received"] += len(batch.items)
-        for users, *rest in batch.items:
-            self._deliver(Envelope(tenant_id, tuple(users), *rest))
+        for users, event, payload, but, transient, number, epoch, *_ in batch.items:
+            self._deliver(Envelope(tenant_id, tuple(users), event, payload, but, transient, number, epoch))
 
 
 def _now_ms() -> int:

@@ -25,6 +25,9 @@ from typing import Any, NamedTuple
 import cbor2
 
 VERSION = 1
+"""Of the layout above. Nodes of two of them are deaf to each other, so an upgrade to another cannot be done node by node. What
+is said in an item may grow without it, at its end."""
+
 HEADER = struct.Struct(">B8sQQ")
 HASH_BYTES = 16
 ARRAY, BREAK = b"\x9f", b"\xff"  # a CBOR array of as many items as come (RFC 8949 3.2.2)

@@ -13,6 +13,7 @@ from gateway.config import Redis
 from gateway.delivery import bus_redis, redis_links
 from gateway.delivery.bus import Envelope
 from gateway.delivery.bus_redis import RedisBus
+from gateway.delivery.bus_sealed import encode_item
 from tests.delivery.bus_contract import END, TENANT, TOPIC, Attach, Node, envelope
 from tests.delivery.test_bus_redis import SECRET, attaching
 from tests.support.redis_server import RedisServer, running
@@ -107,6 +108,22 @@ class TestStrangers:
         assert await other.until(END) == [envelope("once"), END]
         statistics = other.bus.statistics()
         assert (statistics["replayed"], statistics["forged"]) == (3, 3)
+
+
+class TestAnotherVersion:
+    async def test_what_a_later_version_says_besides_is_left_alone(
+        self, nursery: trio.Nursery, server: RedisServer, attach: Attach, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        later, today = await attach(), await attach()
+        monkeypatch.setattr(bus_redis, "encode_item", lambda item: encode_item((*item, {"importance": 7})))
+        later.bus.signal(TOPIC, b"signalled")
+        later.bus.signal("a topic of tomorrow", b"signalled")
+        later.bus.publish(envelope("published"))
+        later.bus.publish(END)
+        with trio.fail_after(PATIENCE_S):
+            assert await today.until(END) == [envelope("published"), END]
+            assert await today.until_heard(b"signalled") == [(later.bus.node_id, b"signalled")]
+        assert today.bus.statistics()["failed"] == 0
 
 
 class TestPrice:
