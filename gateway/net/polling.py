@@ -148,12 +148,17 @@ def _payload(session: EngineSession, request: Request) -> Response:
     items = outbox.take()
     if outbox.apart:
         items = [item.apart for item in items]
-    if session.state is not State.CLOSED and _is_python(request):
+    closed, python = session.state is State.CLOSED, _is_python(request)
+    if python and not closed:
         items, outbox.queue = part(items, PYTHON_PACKETS)
         outbox.size = sum([len(item.frame) for item in outbox.queue])
     else:
         outbox.size = 0
-    return _answer(items or [NOOP if session.state is not State.CLOSED else CLOSE])
+    if python and items == [CLOSE]:
+        # Python's client takes that for the server's last word, and stays away; when its next poll finds the session gone,
+        # it comes back as all others do.
+        items = [NOOP]
+    return _answer(items or [CLOSE if closed and not python else NOOP])
 
 
 def _answer(items: list[Prepared]) -> Response:

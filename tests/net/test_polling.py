@@ -102,6 +102,26 @@ class TestPoll:
         await settle()
         assert poll.body == b"\x1e".join([b"4x"] * 20)
 
+    async def test_the_end_is_told_by_a_close(self, engine: Engine) -> None:
+        sid, session, _ = await engine.open_polling()
+        poll = engine.waiting_poll(sid)
+        await settle()
+        session.close("server shutting down")
+        await settle()
+        assert poll.body == b"1"
+
+    async def test_to_pythons_client_which_would_stay_away_by_a_session_that_is_gone(
+        self, engine: Engine
+    ) -> None:
+        engine.headers = {"user-agent": "Python/3.11 aiohttp/3.13"}
+        sid, session, _ = await engine.open_polling()
+        poll = engine.waiting_poll(sid)
+        await settle()
+        session.close("server shutting down")
+        await settle()
+        assert poll.body == b"6"
+        assert (await engine.ask(sid=sid)).status == 400
+
     async def test_it_brings_everything_queued_in_order(self, engine: Engine) -> None:
         sid, session, _ = await engine.open_polling()
         session.outbox.put(prepare_text(b"4one"))
