@@ -1,7 +1,8 @@
 """Which message has which words, in PostgreSQL: a ``tsvector`` for each message, in one GIN index.
 
-A word is kept behind the number of its room, ``17:hello``, as in SQLite (``sqlite/full_text`` says why), and the
-index follows in the same way: triggers note what was sent, edited or deleted in ``search_changes``.
+A word is kept behind the number of its room, ``17:hello``, as in SQLite (``sqlite/full_text`` says why). The index
+follows, and what it finds is only a suggestion, as there; but rows have no order here that could be followed, so triggers
+note in ``search_changes`` what was sent as well.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ A word is kept behind the number of its room, ``17:hello``, and a message is the
   the rest of them not at all once a page is full of what is newer than anything they hold.
 - Other rooms and tenants cannot be seen through it, not even in how long it takes.
 
-The index follows. Triggers note what was sent, edited or deleted in ``search_changes``, which costs a send a
-microsecond, in its own transaction; :func:`index` works that off in batches. What it finds is therefore only a
-suggestion: each message is read and compared as it is now before anybody sees it.
+The index follows, so that a send writes nothing for it. Messages are rows in the order in which they were sent, and
+``search_mark`` is how far :func:`index` has come; what is edited or deleted later a trigger notes in ``search_changes``.
+What the index finds is therefore only a suggestion: each message is read and compared as it is now before anybody sees
+it.
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ from gateway.store.words import has_all, words_of_parts
 # One batch holds the loop for some two milliseconds, and the larger it is the less each message costs: 26 us in
 # batches of 64, 23 us in batches of 256.
 BATCH: Final = 128
-BATCH_CHARACTERS: Final = 100_000
+BATCH_OCTETS: Final = 100_000
 SEQ_BITS: Final = 32
+# What _keep takes.
+_SAID: Final = """
+    SELECT messages.room_id, messages.seq, messages.parts, search_rooms.number
+    FROM messages LEFT JOIN search_rooms ON search_rooms.room_id = messages.room_id
+"""
 
 _PARTS: Final = 4  # the column of messages.SELECT
 _SEQ: Final = (1 << SEQ_BITS) - 1
@@ -33,50 +39,102 @@ _SEQ: Final = (1 << SEQ_BITS) - 1
 
 def is_behind(db: Cursor) -> bool:
     """See ``FullText.is_behind``."""
-    return row(db, "SELECT 1 FROM search_changes LIMIT 1") is not None
+    found = row(
+        db,
+        """
+        SELECT 1 FROM search_mark
+        WHERE message_id <> COALESCE((SELECT id FROM messages ORDER BY rowid DESC LIMIT 1), '')
+            OR EXISTS (SELECT 1 FROM search_changes)
+        """,
+    )
+    return found is not None
 
 
 def index(db: Cursor) -> bool:
     """See ``FullText.index``."""
-    changes = rows(
+    return _index_changed(db) or _index_sent(db)
+
+
+def _index_changed(db: Cursor) -> bool:
+    """Index some of what was edited or deleted; returns whether there was any."""
+    waiting = rows(
         db,
         """
-        SELECT changes.number, changes.room_id, changes.seq, search_rooms.number
-        FROM search_changes AS changes LEFT JOIN search_rooms ON search_rooms.room_id = changes.room_id
+        SELECT changes.number, octet_length(messages.parts)
+        FROM search_changes AS changes
+        LEFT JOIN messages ON messages.room_id = changes.room_id AND messages.seq = changes.seq
         ORDER BY changes.number LIMIT ?
         """,
         (BATCH,),
     )
-    if not changes:
+    if not waiting:
         return False
+    last = _last_of_batch(waiting)
+    _keep(
+        db,
+        f"""
+        {_SAID} JOIN search_changes ON search_changes.room_id = messages.room_id AND search_changes.seq = messages.seq
+        WHERE search_changes.number <= ?
+        """,
+        (last,),
+    )
+    db.execute("DELETE FROM search_changes WHERE number <= ?", (last,))
+    return True
+
+
+def _index_sent(db: Cursor) -> bool:
+    """Index some of what was sent; returns whether there may be more."""
+    ((mark, message_id),) = rows(db, "SELECT message, message_id FROM search_mark")
+    if row(db, "SELECT 1 FROM messages WHERE rowid = ? AND id = ?", (mark, message_id)) is None:
+        # Nothing was sent before; or rows were taken away by hand, and their numbers may be given again: only beginning
+        # anew misses none.
+        mark = 0
+    waiting = rows(
+        db,
+        "SELECT rowid, octet_length(parts) FROM messages WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (mark, BATCH),
+    )
+    last = _last_of_batch(waiting) if waiting else mark
+    _keep(db, f"{_SAID} WHERE messages.rowid > ? AND messages.rowid <= ?", (mark, last))
+    db.execute(
+        """
+        UPDATE search_mark SET message = ?, message_id = COALESCE((SELECT id FROM messages WHERE rowid = ?), '')
+        """,
+        (last, last),
+    )
+    return len(waiting) == BATCH or last != waiting[-1][0]
+
+
+def _last_of_batch(waiting: list[tuple[int, int | None]]) -> int:
+    """Up to which of these (number, size) one batch goes: one of them, however large."""
+    size = 0
+    for number, octets in waiting:
+        size += octets or 0
+        if size > BATCH_OCTETS:
+            return number
+    return waiting[-1][0]
+
+
+def _keep(db: Cursor, said: str, values: tuple[int, ...]) -> None:
+    """Let the index say what these messages say now."""
     numbers: dict[str, int] = {}
     kept: dict[int, str] = {}
     gone: set[int] = set()
-    last = characters = 0
-    for change, room_id, seq, room in changes:
-        last = change
-        found = row(db, "SELECT parts FROM messages WHERE room_id = ? AND seq = ?", (room_id, seq))
-        if found is None:
-            continue
-        number = room or numbers.get(room_id)
+    for room_id, seq, parts, known in rows(db, said, values):
+        number = known or numbers.get(room_id)
         if number is None:
             ((number,),) = rows(
                 db, "INSERT INTO search_rooms (room_id) VALUES (?) RETURNING number", (room_id,)
             )
             numbers[room_id] = number
         doc = number << SEQ_BITS | seq
-        if words := words_of_parts(found[0]):
+        if words := words_of_parts(parts):
             kept[doc] = " ".join([f"{number}:{word}" for word in words])
         else:
             gone.add(doc)
-        characters += len(found[0])
-        if characters > BATCH_CHARACTERS:
-            break
     # In this order, or FTS5 would write what it has at each step back.
     db.executemany("REPLACE INTO search_index (rowid, words) VALUES (?, ?)", sorted(kept.items()))
     db.executemany("DELETE FROM search_index WHERE rowid = ?", [(doc,) for doc in sorted(gone)])
-    db.execute("DELETE FROM search_changes WHERE number <= ?", (last,))
-    return len(changes) == BATCH or last != changes[-1][0]
 
 
 def in_room(
