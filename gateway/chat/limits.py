@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Literal, TypeAlias
 
 import trio
@@ -20,6 +21,9 @@ Action: TypeAlias = Literal[
     "search",
 ]
 
+SWEEP_AT = 1_000
+"""Fewer buckets are not worth a sweep."""
+
 Bucket: TypeAlias = tuple[str, str, str]
 """Tenant, user and action."""
 
@@ -32,16 +36,16 @@ class Limiter:
     1`` intervals ahead. Nothing has to be refilled, and a bucket whose time has passed is full, which is what
     a missing one is.
 
-    Memory is bounded by two generations: when the younger has ``bound`` buckets it becomes the older, and
-    what was not used for a whole generation is forgotten, that is, full again.
+    Full buckets are swept out whenever there are twice as many as the last sweep has left. Should nearly ``bound`` be left,
+    all of them drained just now, the half that has the least to refill is forgotten, too: it is full again a little early.
 
     Args:
         clock: seconds, never going back.
-        bound: buckets in a generation; about 200 bytes each.
+        bound: most buckets; about 200 bytes each.
     """
 
     def __init__(
-        self, limits: Limits, *, clock: Callable[[], float] = trio.current_time, bound: int = 50_000
+        self, limits: Limits, *, clock: Callable[[], float] = trio.current_time, bound: int = 100_000
     ) -> None:
         rates = {
             "send-message": limits.send_message,
@@ -57,8 +61,8 @@ class Limiter:
         }
         self._clock = clock
         self._bound = bound
-        self._young: dict[Bucket, float] = {}
-        self._old: dict[Bucket, float] = {}
+        self._buckets: dict[Bucket, float] = {}
+        self._sweep_at = min(SWEEP_AT, bound)
         self._taken: dict[Bucket, float] | None = None  # in seconds of refill; None while nobody asks
 
     def require(self, tenant_id: str, user_id: str, action: Action, *, tokens: int = 1) -> None:
@@ -81,24 +85,27 @@ class Limiter:
         more = min((tokens - 1) * interval, ahead)
         now = self._clock()
         key = (tenant_id, user_id, action)
-        full_at = self._young.get(key)
-        if full_at is None:
-            full_at = self._old.get(key, now)
+        full_at = self._buckets.get(key, now)
         if full_at < now:
             full_at = now
         # A nanosecond of grace: the sums of a float must not make a full bucket one token smaller.
         wait = full_at + more - now - ahead - 1e-9
         if wait > 0:
             return wait
-        self._keep(key, full_at + more + interval)
+        self._buckets[key] = full_at + more + interval
+        if len(self._buckets) > self._sweep_at:
+            self._sweep(now)
         if self._taken is not None and (key in self._taken or len(self._taken) < self._bound):
             self._taken[key] = self._taken.get(key, 0.0) + more + interval
         return 0.0
 
-    def _keep(self, key: Bucket, full_at: float) -> None:
-        if len(self._young) >= self._bound and key not in self._young:
-            self._old, self._young = self._young, {}
-        self._young[key] = full_at
+    def _sweep(self, now: float) -> None:
+        """Forget who has nothing to pay back, and if need be more."""
+        left = {key: full_at for key, full_at in self._buckets.items() if full_at > now}
+        if len(left) * 4 > self._bound * 3:
+            left = dict(sorted(left.items(), key=itemgetter(1))[-(self._bound // 2) :])
+        self._buckets = left
+        self._sweep_at = min(max(SWEEP_AT, 2 * len(left)), self._bound)
 
     def what_was_taken(self, *, go_on: bool) -> dict[Bucket, float]:
         """What was taken from which bucket since the last call, in seconds that refilling it takes.
@@ -112,7 +119,6 @@ class Limiter:
     def charge(self, key: Bucket, seconds: float) -> None:
         """So much was taken elsewhere from what is the same bucket; it may go into debt by that."""
         now = self._clock()
-        full_at = self._young.get(key)
-        if full_at is None:
-            full_at = self._old.get(key, now)
-        self._keep(key, max(full_at, now) + seconds)
+        self._buckets[key] = max(self._buckets.get(key, now), now) + seconds
+        if len(self._buckets) > self._sweep_at:
+            self._sweep(now)

@@ -16,50 +16,53 @@ Change: TypeAlias = tuple[str, str, bool]
 
 
 class Attendance:
-    """The places, with those who are in them and the number of nodes that say so."""
+    """The places, with those who are in them and the nodes that say so.
+
+    Kept by place alone. What one node says has to be looked for in all of them, which is wanted when nodes come and go; but
+    every connection is in two places, and an account by node would cost each another hundred bytes.
+    """
 
     def __init__(self) -> None:
-        self._here: dict[str, dict[str, int]] = {}  # place -> user -> nodes
-        self._said: dict[str, dict[str, set[str]]] = {}  # node -> place -> users
+        self._here: dict[str, dict[str, tuple[str, ...]]] = {}  # place -> user -> nodes
+        self._alone: dict[str, tuple[str]] = {}  # node -> it alone, shared by all of whom no other says it
 
     def here(self, place: str) -> KeysView[str]:
         """Who is there, in the order of coming; for reading, and only until something changes."""
         return self._here.get(place, {}).keys()
 
-    def says(self, node: str, place: str, user: str) -> bool:
-        """Whether this node says that the user is there."""
-        return user in self._said.get(node, {}).get(place, ())
-
     def said_by(self, node: str) -> Iterator[tuple[str, str]]:
         """All that a node says: places and users in them."""
-        for place, users in self._said.get(node, {}).items():
-            for user in users:
-                yield place, user
+        for place, users in self._here.items():
+            for user, nodes in users.items():
+                if node in nodes:
+                    yield place, user
 
-    def enter(self, node: str, place: str, user: str) -> bool:
-        """A node says that the user is there; True if none had said it before."""
-        users = self._said.setdefault(node, {}).setdefault(place, set())
-        if user in users:
-            return False
-        users.add(user)
-        here = self._here.setdefault(place, {})
-        here[user] = nodes = here.get(user, 0) + 1
-        return nodes == 1
+    def enter(self, node: str, place: str, user: str) -> bool | None:
+        """A node says that the user is there; True if none had said it before, None if it had itself."""
+        here = self._here.get(place)
+        if here is None:
+            here = self._here[place] = {}
+        nodes = here.get(user)
+        if nodes is None:
+            alone = self._alone.get(node)
+            if alone is None:
+                alone = self._alone[node] = (node,)
+            here[user] = alone
+            return True
+        if node in nodes:
+            return None
+        here[user] = (*nodes, node)
+        return False
 
-    def leave(self, node: str, place: str, user: str) -> bool:
-        """A node says so no more; True if it was the last that did."""
-        places = self._said.get(node, {})
-        users = places.get(place, set())
-        if user not in users:
-            return False
-        users.remove(user)
-        if not users:
-            del places[place]
-            if not places:
-                del self._said[node]
-        here = self._here[place]
-        here[user] -= 1
-        if here[user]:
+    def leave(self, node: str, place: str, user: str) -> bool | None:
+        """A node says so no more; True if it was the last that did, None if it did not."""
+        here = self._here.get(place)
+        nodes = () if here is None else here.get(user, ())
+        if here is None or node not in nodes:
+            return None
+        if len(nodes) > 1:
+            others = tuple([other for other in nodes if other != node])
+            here[user] = self._alone.get(others[0], others) if len(others) == 1 else others
             return False
         del here[user]
         if not here:
@@ -80,7 +83,10 @@ class Attendance:
         went = [
             (place, user, False) for place, user in self.said_by(node) if user not in places.get(place, ())
         ]
-        return self.apply(node, came + went)
+        changes = self.apply(node, came + went)
+        if not places:
+            self._alone.pop(node, None)  # it may be gone for good
+        return changes
 
     def count(self) -> int:
         """Users, each counted in every place he is in."""

@@ -71,17 +71,21 @@ class Places:
 
     def enter(self, place: str, user: str) -> bool:
         """This node says that the user is there; True if no node had said it."""
-        if self._attendance.says(OWN, place, user):
+        first = self._attendance.enter(OWN, place, user)
+        if first is None:
             return False
         self.news[place, user] = True
         self._grown()
-        return self._attendance.enter(OWN, place, user)
+        return first
 
     def leave(self, place: str, user: str) -> bool:
         """This node says so no more; True if no other node does."""
+        last = self._attendance.leave(OWN, place, user)
+        if last is None:
+            return False
         self.news[place, user] = False
         self._grown()
-        return self._attendance.leave(OWN, place, user)
+        return last
 
     def whole(self) -> Iterator[Change]:
         """All that this node says."""

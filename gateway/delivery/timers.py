@@ -25,24 +25,50 @@ that are gone (a token that would have expired tomorrow) are dropped within a mi
 log = structlog.get_logger(__name__)
 
 
+class Bucket(list["Timer"]):
+    """The timers that are looked at in one moment, and some that were cancelled or have moved to an earlier one.
+
+    Attributes:
+        slot: the moment, in ``RESOLUTION_S``.
+        cancelled: how many of them were.
+    """
+
+    __slots__ = ("cancelled", "slot")
+
+    def __init__(self, slot: int) -> None:
+        super().__init__()
+        self.slot = slot
+        self.cancelled = 0
+
+
 class Timer:
     """Something to call once at ``deadline`` (Trio's clock, seconds); ``math.inf`` means not now.
 
     Call ``Wheel.move`` to change the deadline; ``cancel`` forgets the callback, and with it whatever that keeps alive.
     """
 
-    __slots__ = ("_args", "_callback", "_slot", "deadline")
+    __slots__ = ("_args", "_bucket", "_callback", "deadline")
 
     def __init__(self, deadline: float, callback: Callable[..., None], args: tuple[Any, ...]) -> None:
         self.deadline = deadline
         self._callback: Callable[..., None] | None = callback
         self._args = args
-        self._slot: int | None = None
+        self._bucket: Bucket | None = None
 
     def cancel(self) -> None:
         self._callback = None
         self._args = ()
         self.deadline = math.inf
+        bucket = self._bucket
+        if bucket is None:
+            return
+        self._bucket = None
+        bucket.cancelled += 1
+        # Nearly every deadline of a connection that is coming in is met, long before it is due: kept until then, those
+        # timers would be a tenth of what a connection takes.
+        if bucket.cancelled * 2 > len(bucket):
+            bucket[:] = [timer for timer in bucket if timer._bucket is bucket]
+            bucket.cancelled = 0
 
 
 class Wheel:
@@ -54,7 +80,7 @@ class Wheel:
     """
 
     def __init__(self) -> None:
-        self._buckets: dict[int, list[Timer]] = {}
+        self._buckets: dict[int, Bucket] = {}
         self._due: list[int] = []  # heap of the buckets' slot numbers
         self._scope: trio.CancelScope | None = None  # the sleep of the running task
 
@@ -70,24 +96,25 @@ class Wheel:
     def move(self, timer: Timer, deadline: float) -> None:
         """Set a new deadline on a timer that has fired, is waiting, or was paused with ``math.inf``."""
         timer.deadline = deadline
-        slot = timer._slot
-        if slot is None or deadline < slot * RESOLUTION_S:
+        bucket = timer._bucket
+        if bucket is None or deadline < bucket.slot * RESOLUTION_S:
             self._place(timer)
 
     def _place(self, timer: Timer) -> None:
         if timer.deadline == math.inf:
-            timer._slot = None
+            timer._bucket = None
             return
         due = min(timer.deadline, trio.current_time() + HORIZON_S)
         slot = math.ceil(due / RESOLUTION_S)
         if slot * RESOLUTION_S < due:
             slot += 1  # the division rounded down; a bucket must not come due before what it holds
-        timer._slot = slot
         bucket = self._buckets.get(slot)
         if bucket is not None:
+            timer._bucket = bucket
             bucket.append(timer)
             return
-        self._buckets[slot] = [timer]
+        timer._bucket = bucket = self._buckets[slot] = Bucket(slot)
+        bucket.append(timer)
         heapq.heappush(self._due, slot)
         if self._scope is not None and self._due[0] == slot:
             self._scope.deadline = slot * RESOLUTION_S
@@ -96,12 +123,13 @@ class Wheel:
         """Call everything due at ``now``; put back what was moved later meanwhile."""
         while self._due and self._due[0] * RESOLUTION_S <= now:
             slot = heapq.heappop(self._due)
-            for timer in self._buckets.pop(slot):
-                if timer._slot != slot:
-                    continue  # moved to an earlier bucket, where it has been seen
-                timer._slot = None
+            bucket = self._buckets.pop(slot)
+            for timer in [*bucket]:  # a callback may cancel others
+                if timer._bucket is not bucket:
+                    continue  # cancelled, or moved to an earlier bucket, where it has been seen
+                timer._bucket = None
                 if timer._callback is None:
-                    continue
+                    continue  # cancelled, and moved nevertheless
                 if timer.deadline > now:
                     self._place(timer)
                     continue

@@ -66,10 +66,10 @@ def test_users_tenants_and_actions_have_buckets_of_their_own(clock: Clock) -> No
     assert bucket.take("t", "ann", "typing") == 0
 
 
-def test_a_bucket_in_use_survives_any_number_of_strangers(clock: Clock) -> None:
-    bucket = limiter(clock, burst=1, per_s=0.001, bound=10)
-    assert bucket.take("t", "ann", "send-message") == 0
-    for stranger in range(15):
+def test_an_empty_bucket_survives_any_number_of_strangers(clock: Clock) -> None:
+    bucket = limiter(clock, burst=3, per_s=0.001, bound=10)
+    bucket.require("t", "ann", "send-message", tokens=3)
+    for stranger in range(1_000):
         bucket.take("t", f"stranger-{stranger}", "send-message")
     assert bucket.take("t", "ann", "send-message") > 0
 
@@ -78,7 +78,16 @@ def test_memory_is_bounded(clock: Clock) -> None:
     bucket = limiter(clock, bound=10)
     for stranger in range(1_000):
         bucket.take("t", f"stranger-{stranger}", "send-message")
-    assert len(bucket._young) + len(bucket._old) <= 20
+        bucket.charge(("t", f"stranger-{stranger}", "typing"), 1)
+    assert len(bucket._buckets) <= 10
+
+
+def test_full_buckets_take_no_memory(clock: Clock) -> None:
+    bucket = limiter(clock, bound=100_000)
+    for stranger in range(20_000):
+        bucket.take("t", f"stranger-{stranger}", "send-message")
+        clock.now += 0.01  # half a token is refilled every quarter of a second: fifty are in debt at a time
+    assert len(bucket._buckets) <= 1_000
 
 
 def test_several_tokens_are_taken_together_or_not_at_all(clock: Clock) -> None:

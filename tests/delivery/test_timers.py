@@ -187,6 +187,16 @@ async def test_what_is_cancelled_is_forgotten_within_the_horizon(wheel: Wheel) -
     assert wheel.statistics()["buckets"] == 0
 
 
+async def test_most_of_what_is_cancelled_is_forgotten_at_once(wheel: Wheel) -> None:
+    alarm = Alarm()
+    timers = [wheel.at(50, alarm) for _ in range(1_000)]
+    for timer in timers[:-1]:
+        timer.cancel()
+    assert sum(len(bucket) for bucket in wheel._buckets.values()) < 4
+    await trio.sleep(60)
+    assert alarm.rang_once_by(50)
+
+
 async def test_what_is_far_off_fires_at_its_time_all_the_same(wheel: Wheel) -> None:
     alarm = Alarm()
     wheel.after(86_400, alarm)
