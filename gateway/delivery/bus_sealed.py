@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import cbor2
 
 VERSION = 1
-"""Of the layout above. Nodes of two of them are deaf to each other, so an upgrade to another cannot be done node by node. What
-is said in an item may grow without it, at its end."""
+"""Of the layout above. Nodes of two of them are deaf to each other, so an upgrade to another cannot be done node by node.
+What is said in an item may grow without it, at its end."""
 
 HEADER = struct.Struct(">B8sQQ")
 HASH_BYTES = 16

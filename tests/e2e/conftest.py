@@ -16,10 +16,18 @@ from tests.support.platform import Person, Platform
 from tests.support.process import Gateway, Process
 from tests.support.raw import Connection
 from tests.support.sio import PythonClients
+from tests.support.versions import upgrades
 
 GRACE_S = 1.5  # long enough for a client to come back in on a loaded machine
 OUTBOX_BYTES = 262_144
 BRISK_PING_INTERVAL_MS, BRISK_PING_TIMEOUT_MS = 300, 200
+
+
+def pytest_report_collectionfinish() -> str:
+    found = upgrades()
+    wanting = "" if len(found) > 1 else " (from the version before only where the sources' history is)"
+    return f"upgrades of the gateway: {', '.join(map(str, found))}{wanting}"
+
 
 Peers: TypeAlias = dict[str, Peer]
 ENDPOINTS = ("engine.io echo", "socket.io echo", "gateway")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ import trio
 
 from tests.history.schedule import DATABASE, NODES, REDIS, Fault
 from tests.support.postgresql import Server, running_server
-from tests.support.process import GATEWAY, Gateway
+from tests.support.process import GATEWAY, Gateway, Program
 from tests.support.redis_server import RedisServer, running
 
 SETTINGS: dict[str, Any] = {
@@ -151,9 +151,7 @@ async def _in_thread(work: Callable[..., object], *arguments: object) -> None:
 
 
 @contextmanager
-def running_cluster(
-    folder: Path, *, nodes: int = NODES, program: Sequence[str] = GATEWAY
-) -> Iterator[Cluster]:
+def running_cluster(folder: Path, *, nodes: int = NODES, program: Program = GATEWAY) -> Iterator[Cluster]:
     """A cluster for the time of the block.
 
     Args:

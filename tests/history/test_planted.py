@@ -13,6 +13,7 @@ from tests.history.checker import Kind, check
 from tests.history.cluster import Cluster, running_cluster
 from tests.history.schedule import LINES, Fault, Plan
 from tests.history.talk import talk
+from tests.support.process import Program
 
 CALM = Plan(1, ())
 CUT = Plan(1, tuple(Fault(at_s, LINES, "cut", 0.2, 1.0) for at_s in (0.3, 0.8, 1.3)))
@@ -28,7 +29,7 @@ def fault(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(fault: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    program = ["-m", "tests.history.planted", str(fault)]
+    program = Program(("-m", "tests.history.planted", str(fault)))
     with running_cluster(tmp_path_factory.mktemp("cluster"), nodes=2, program=program) as cluster:
         yield cluster
 

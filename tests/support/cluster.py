@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.haproxy import balanced
 from tests.support.platform import Platform
 from tests.support.postgresql import Server, running_server
-from tests.support.process import Gateway
+from tests.support.process import GATEWAY, Gateway, Program
 from tests.support.redis_server import RedisServer, running
 
 
@@ -31,8 +31,14 @@ class Cluster:
 
 
 @contextmanager
-def running_cluster(folder: Path, *, gateways: int, **settings: Any) -> Iterator[Cluster]:
-    """All of it, on free ports of this machine; gone after the block, however its gateways are."""
+def running_cluster(
+    folder: Path, *, gateways: int, program: Program = GATEWAY, **settings: Any
+) -> Iterator[Cluster]:
+    """All of it, on free ports of this machine; gone after the block, however its gateways are.
+
+    Args:
+        program: what is run as the gateway.
+    """
     redis = RedisServer(folder)
     with ExitStack() as stack:
         stack.enter_context(running(redis))
@@ -42,7 +48,10 @@ def running_cluster(folder: Path, *, gateways: int, **settings: Any) -> Iterator
             "redis": {"url": redis.url},
             "database_url": stack.enter_context(postgresql.bare_database()),
         }
-        nodes = [Gateway(folder / f"node-{number}", settings=settings) for number in range(gateways)]
+        nodes = [
+            Gateway(folder / f"node-{number}", settings=settings, program=program)
+            for number in range(gateways)
+        ]
         for node in nodes:
             stack.callback(node.kill)
             node.start()

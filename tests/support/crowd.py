@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from difflib import ndiff
 from itertools import cycle
 
-from tests.support.devices import Transports
+from tests.support.devices import Device, Transports
 from tests.support.node import NodeClients
 from tests.support.platform import Person
+from tests.support.sio import PythonClients
 
 
 class Traffic:
@@ -52,28 +54,47 @@ class Traffic:
 
 
 class Crowd:
-    """Devices of the published client, which come back by themselves: one of each person, of all kinds in turn."""
+    """Devices of one client's implementation, which come back by themselves: one of each person, of all kinds in turn."""
 
-    def __init__(self, clients: NodeClients, people: list[Person], kinds: list[Transports]) -> None:
-        self.devices = [
+    def __init__(
+        self, clients: NodeClients | PythonClients, people: Sequence[Person], kinds: Sequence[Transports]
+    ) -> None:
+        self.devices: list[Device] = [
             clients.connect(person.url, auth=person.auth, transports=kind, reconnection=True)
             for person, kind in zip(people, cycle(kinds), strict=False)
         ]
         self._ids = [person.id for person in people]
-        self._sids = [device.inbox.seen("@connected")[0]["sid"] for device in self.devices]
 
     def connections(self) -> list[int]:
         return [len(device.inbox.seen("@connected")) for device in self.devices]
 
     def require_all_of(self, messages: list[str], room_id: str) -> None:
         """Each has been told of each of these, once, in order, as one and the same socket."""
-        for device, sid in zip(self.devices, self._sids, strict=True):
+        for device in self.devices:
             device.inbox.take("new-message", id=messages[-1])
             first, *others = device.inbox.seen("@connected")
-            assert all(back["recovered"] and back["sid"] == sid for back in others), [first, *others]
+            assert all(back["recovered"] and back["sid"] == first["sid"] for back in others), [first, *others]
             told = [payload["id"] for payload in device.inbox.seen("new-message", roomId=room_id)]
             difference = [line for line in ndiff(messages, told) if line[0] in "+-"]
             assert told == messages, (difference, device.inbox.story("@connected", "@disconnected"))
+
+    def require_all_while_connected(self, messages: list[str], room_id: str) -> None:
+        """Each has been told of these, once, in order, and without a hole while it was connected: a client without recovery
+        begins anew, and fetches what was between."""
+        for device in self.devices:
+            device.inbox.take("new-message", id=messages[-1])
+            runs: list[list[str]] = []
+            for name, payload in device.inbox.story("@connected", "new-message"):
+                if name == "@connected":
+                    runs.append([])
+                elif payload["roomId"] == room_id:
+                    runs[-1].append(payload["id"])
+            place = 0
+            for run in filter(None, runs):
+                start = messages.index(run[0], place)
+                place = start + len(run)
+                assert run == messages[start:place], list(ndiff(messages[start:place], run))
+            assert place == len(messages)
 
     def require_nobody_was_offline(self) -> None:
         """Nor even was a device turned away when it came back."""

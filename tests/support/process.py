@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +19,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 ROOT = Path(__file__).resolve().parents[2]
-GATEWAY = ("-m", "gateway")
 START_S = 30.0  # a first start on a loaded machine: imports, schema, key generation
 
 # The tests of one file share a server and send much faster than people do.
@@ -27,21 +27,40 @@ UNLIMITED = {
 }
 
 
+@dataclass(frozen=True)
+class Program:
+    """What is run.
+
+    Attributes:
+        command: what follows the Python interpreter.
+        folder: where it finds its modules.
+    """
+
+    command: Sequence[str]
+    folder: Path = ROOT
+
+
+GATEWAY = Program(("-m", "gateway"))
+
+
 class Process:
     """A child whose output is read as it comes, so that it can never block on a full pipe.
 
     Args:
         command: what follows the Python interpreter: ``["-m", "gateway", "serve"]``.
+        folder: where it finds its modules.
     """
 
-    def __init__(self, command: Sequence[str], *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, command: Sequence[str], *, folder: Path = ROOT, environ: Mapping[str, str] | None = None
+    ) -> None:
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
         self._child = subprocess.Popen(
             [sys.executable, *command],
-            cwd=ROOT,
+            cwd=folder,
             env={**inherited, **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -134,17 +153,19 @@ class Gateway:
     Args:
         data: its data folder.
         settings: its configuration file: keys, and sections of them.
-        program: what is run in place of the gateway itself: what follows the Python interpreter.
+
+    Attributes:
+        program: what the next start runs in place of the gateway itself.
     """
 
     def __init__(
-        self, data: Path, *, settings: Mapping[str, Any] | None = None, program: Sequence[str] = GATEWAY
+        self, data: Path, *, settings: Mapping[str, Any] | None = None, program: Program = GATEWAY
     ) -> None:
         self.data = data
+        self.program = program
         self.port = 0
         self.url = ""
         self._settings = {"limits": UNLIMITED, **(settings or {})}
-        self._program = program
         self._process: Process | None = None
 
     @property
@@ -154,15 +175,8 @@ class Gateway:
 
     def start(self, *arguments: str) -> Process:
         """Start it and wait until it says that it listens."""
-        self.data.parent.mkdir(parents=True, exist_ok=True)
-        file = self.data.with_suffix(".toml")
-        file.write_text(toml(self._settings), encoding="utf-8")
-        self._process = Process(
-            [
-                *(*self._program, "serve", "--config", str(file), "--data", str(self.data)),
-                *("--host", "127.0.0.1", "--port", str(self.port), *arguments),
-            ]
-        )
+        listening = ("--host", "127.0.0.1", "--port", str(self.port))
+        self._process = self._run("serve", *listening, *arguments)
         try:
             self.url = self._process.wait_for_line(r"listening on (https?://\S+)")[1].rstrip("/")
         except BaseException:
@@ -172,6 +186,20 @@ class Gateway:
         assert port is not None, self.url
         self.port = port
         return self._process
+
+    def migrate(self) -> str:
+        """What ``gateway migrate`` says, whether the server runs or not."""
+        process = self._run("migrate")
+        code = process.wait(within_s=START_S)
+        assert code == 0, process.output
+        return process.output
+
+    def _run(self, command: str, *arguments: str) -> Process:
+        self.data.parent.mkdir(parents=True, exist_ok=True)
+        file = self.data.with_suffix(".toml")
+        file.write_text(toml(self._settings), encoding="utf-8")
+        where = ("--config", str(file), "--data", str(self.data))
+        return Process([*self.program.command, command, *where, *arguments], folder=self.program.folder)
 
     def stop(self, number: signal.Signals = signal.SIGTERM, *, within_s: float = 20.0) -> int:
         """Ask it to end in order; its exit code."""
