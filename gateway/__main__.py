@@ -23,9 +23,10 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from gateway.config import Config, load
+from gateway.config import Config
 from gateway.errors import ConfigError, GatewayError, InvalidRequest, NotFound
 from gateway.records import Tenant, iso
+from gateway.settings import load
 from gateway.store.ports import Revocation, TenantCounts, TenantKeys
 from gateway.telemetry import configure_logging
 

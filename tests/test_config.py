@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import pytest
 import yaml
 
-from gateway.config import Config, LiveKit, leaves, load, variable
+from gateway.config import Config, LiveKit
 from gateway.errors import ConfigError
+from gateway.settings import leaves, load, variable
 
 DEVELOPMENT = Path(__file__).parent.parent / "configs" / "development.toml"
 
@@ -118,6 +119,7 @@ class TestErrorsNameTheKeyAndItsOrigin:
             ("[tokens]\nmax_s = 60\ndefault_s = 61", "tokens.default_s: 61 is more than tokens.max_s, 60"),
             ('data = ""', "data: expected a path, not ''"),
             ('public_url = "chat.example.org"', "public_url: expected the http(s) address"),
+            ('public_url = "https://[chat"', "public_url: expected the http(s) address"),
         ],
     )
     def test_in_a_file(self, tmp_path: Path, text: str, message: str) -> None:
@@ -248,7 +250,7 @@ class TestLiveKit:
             load(file=None, environ=environ, flags={})
 
     @pytest.mark.parametrize("name", ["LIVEKIT_URL", "LIVEKIT_PUBLIC_URL"])
-    @pytest.mark.parametrize("value", ["livekit:7880", "tcp://livekit", "ws://"])
+    @pytest.mark.parametrize("value", ["livekit:7880", "tcp://livekit", "ws://", "ws://["])
     def test_what_is_no_address_is_refused(self, name: str, value: str) -> None:
         with pytest.raises(
             ConfigError, match=rf"^environment variable {name}: expected a ws\(s\) or http\(s\)"

@@ -21,7 +21,8 @@ BASE = {"records", "errors", "config"}
 MAY_IMPORT = {
     "errors": set(),
     "records": {"errors"},
-    "config": {"errors"},
+    "config": set(),
+    "settings": {"config", "errors"},
     "telemetry": {"config", "errors"},
     "wire": {"records", "errors"},
     "signaling": set(),  # a package of its own: what it needs, it asks for by ``signaling/ports.py``
@@ -153,11 +154,11 @@ def _is_mutable(value: ast.expr) -> bool:
 
 
 def environment_readers(root: Path) -> list[str]:
-    """``__main__`` hands ``os.environ`` to ``config``; nobody else knows that there is an environment."""
+    """``__main__`` hands ``os.environ`` to ``settings``; nobody else knows that there is an environment."""
     return [
         f"{module}: {name}"
         for module in modules(root)
-        if module.layer not in {"config", "__main__"}
+        if module.layer not in {"settings", "__main__"}
         for node in ast.walk(module.tree)
         for name in _names(node) & {"environ", "getenv", "environb", "putenv"}
     ]
@@ -256,7 +257,7 @@ def test_a_planted_fault_is_found(
         ),
         ("net/door.py", "encode = msgspec.json.Encoder().encode\nlog = structlog.get_logger()"),
         ("net/door.py", "class A:\n    table = {}\n\ndef f():\n    seen = []"),
-        ("config.py", "import os\nx = os.environ"),
+        ("settings.py", "import os\nx = os.environ"),
         ("__main__.py", "from gateway.serving import serve\nprint('x')"),
     ],
 )

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway.config import Config, leaves
+from gateway.config import Config
+from gateway.settings import leaves
 from tests.support.process import ROOT, Gateway, Process
 from tests.support.require import missing
 
