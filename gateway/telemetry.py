@@ -41,6 +41,8 @@ def configure_logging(log: Log) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    # It logs, with the way it took, what it raises as well: an outage, of which the bus tells in a line.
+    logging.getLogger("coredis").setLevel(logging.CRITICAL)
 
 
 def _outage_in_a_line(_: Any, __: str, entry: EventDict) -> EventDict:

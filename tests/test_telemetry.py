@@ -21,6 +21,7 @@ log = structlog.get_logger("gateway")
 log.debug("quiet")
 log.info("told", room_id="r1")
 logging.getLogger("library").info("one request")
+logging.getLogger("coredis").error("an outage that it raises as well")
 logging.getLogger("library").warning("from a %s", "library")
 
 def fail(token):
