@@ -19,8 +19,21 @@ from bench.contest import Options
 from bench.gateway import ENVIRONMENT
 from bench.loop import BenchError
 from bench.peers import PEERS, version
+from bench.profiler import Profiler
 
-BENCHES = ("fanout", "echo", "post", "rooms", "idle", "commit", "nodes", "calls", "recovery", "processes")
+BENCHES = (
+    "fanout",
+    "echo",
+    "post",
+    "rooms",
+    "idle",
+    "commit",
+    "nodes",
+    "calls",
+    "recovery",
+    "processes",
+    "soak",
+)
 
 
 def main() -> int:
@@ -46,23 +59,33 @@ def main() -> int:
             "commit": machine.commit(),
             "machine": machine.describe(scratch),
         }
-        placed = machine.settle_driver()
+        placed = machine.settle_driver(alone=arguments.workers == 1)
         options = Options(
-            rounds=arguments.rounds or (1 if arguments.quick else 3),
-            seconds=arguments.seconds or (0.2 if arguments.quick else 2.0),
+            rounds=arguments.rounds or (1 if arguments.quick else getattr(bench, "ROUNDS", 3)),
+            seconds=arguments.seconds or (0.2 if arguments.quick else getattr(bench, "SECONDS", 2.0)),
             sessions=arguments.sessions,
             peers=peers,
             quick=arguments.quick,
+            only=arguments.only,
+            workers=arguments.workers,
+            profiler=arguments.profile and Profiler(arguments.profile),
             scratch=scratch,
-            server_cores=frozenset({placed["server_core"]}),
-            driver_cores=frozenset({placed["driver_core"]}),
+            server_cores=frozenset(placed["server_cores"]),
+            driver_cores=frozenset(placed["driver_cores"]),
         )
         report = bench.run(options)
+    except BenchError as error:
+        raise SystemExit(str(error)) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     about |= {
         "placed": placed,
-        "parameters": {"rounds": options.rounds, "seconds": options.seconds, "quick": options.quick},
+        "parameters": {
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "workers": options.workers,
+            "quick": options.quick,
+        },
         "gateway_environment": ENVIRONMENT,
         "peers": {name: version(PEERS[name]) for name in {row.server for row in report.rows} & PEERS.keys()},
     }
@@ -108,6 +131,18 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="a smoke run of seconds; its figures mean nothing"
     )
+    parser.add_argument(
+        "--only", type=_names, default=(), metavar="A,B,…", help="growth: which axes; all: which benches"
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        help="fanout, echo, post: processes of the gateway, on all cores (1)",
+    )
+    parser.add_argument(
+        "--profile", type=Path, metavar="NAME", help="leave flame graphs of what is measured, NAME-1.svg, …"
+    )
     parser.add_argument("--scratch", type=Path, help="where databases go meanwhile (the temporary folder)")
     arguments = parser.parse_args(argv)
     if (arguments.bench == "plot") != bool(arguments.files):
@@ -117,6 +152,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number.replace("_", "")) for number in text.split(","))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split(","))
 
 
 def _peers(text: str, known: tuple[str, ...]) -> frozenset[str] | None:

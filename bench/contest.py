@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from bench.loop import BenchError
+from bench.profiler import Profiler
 from bench.report import Figures, Report
 
 Case = TypeVar("Case")
@@ -28,6 +29,9 @@ class Options:
         sessions: crowd sizes, for the benches that have them.
         peers: which peers to run of those a bench has; None runs all.
         quick: a smoke run of a few seconds: sizes shrink, figures mean nothing.
+        only: which parts of a bench that has parts; empty for all.
+        workers: how many processes the gateway is, with a Redis and a PostgreSQL beside it when it is more than one.
+        profiler: what looks into the gateway while it is measured.
         scratch: folder for databases and logs, removed afterwards.
         server_cores: where servers are pinned.
         driver_cores: where this process is.
@@ -38,6 +42,9 @@ class Options:
     sessions: tuple[int, ...]
     peers: frozenset[str] | None
     quick: bool
+    only: tuple[str, ...]
+    workers: int
+    profiler: Profiler | None
     scratch: Path
     server_cores: frozenset[int]
     driver_cores: frozenset[int]

@@ -13,6 +13,7 @@ import time
 from bench.contest import Measured, Options, compete
 from bench.loop import Loop
 from bench.report import Figures, Report, latency
+from bench.server import Spent
 from bench.stage import Stage, stage
 from bench.websocket import Client, Crowd, frame
 
@@ -43,8 +44,9 @@ def _measure(name: str, connections: int, options: Options) -> Measured:
         stack.callback(talkers.close)
         for in_flight in IN_FLIGHT:
             talkers.talk(in_flight, options.warm_up_s)
-            figures = talkers.talk(in_flight, options.seconds)
-            yield f"{connections} connections, {in_flight} in flight", figures
+            with on_stage.server.metering() as spent:
+                talkers.talk(in_flight, options.seconds)
+            yield f"{connections} connections, {in_flight} in flight", talkers.figures(spent)
 
 
 class Talkers:
@@ -84,7 +86,7 @@ class Talkers:
         self._turns[number] ^= 1
         client.send(self._batches[number][self._turns[number]])
 
-    def talk(self, in_flight: int, seconds: float) -> Figures:
+    def talk(self, in_flight: int, seconds: float) -> None:
         """Keep all clients talking for ``seconds``, then drain."""
         typing = self._stage.typing
         self._in_flight = in_flight
@@ -96,20 +98,20 @@ class Talkers:
             for client in self._crowd.clients
         ]
         self._latencies.clear()
-        server = self._stage.server
-        cpu, driver, start = server.cpu_s(), time.process_time(), time.perf_counter()
-        self._deadline = start + seconds
+        self._deadline = time.perf_counter() + seconds
         self._busy = len(self._crowd.clients)
         for client in self._crowd.clients:
             self._send(client, time.perf_counter())
         self._loop.until(lambda: not self._busy, within_s=seconds + 30, what="answers to all events")
-        wall = time.perf_counter() - start
-        events = len(self._latencies) * in_flight
+
+    def figures(self, spent: Spent) -> Figures:
+        """Of the last talk."""
+        events = len(self._latencies) * self._in_flight
         return {
-            "cpu_us_per_event": (server.cpu_s() - cpu) / events * 1e6,
-            "events_per_s": events / wall,
+            "cpu_us_per_event": spent.server_s / events * 1e6,
+            "events_per_s": events / spent.wall_s,
             **latency(self._latencies),
-            "driver_busy": (time.process_time() - driver) / wall,
+            "driver_busy": spent.driver_busy,
         }
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from bench.contest import Measured, Options, compete
 from bench.loop import BenchError, Loop
 from bench.report import Figures, Report, latency
 from bench.rest import Connection
-from bench.server import Server
+from bench.server import Server, Spent
 from bench.stage import Stage, stage
 from bench.websocket import Client, Crowd
 
@@ -46,8 +46,9 @@ def _measure(name: str, sessions: int, options: Options) -> Measured:
         stack.callback(audience.close)
         for in_flight in IN_FLIGHT:
             audience.listen(in_flight, options.warm_up_s)
-            figures = audience.listen(in_flight, options.seconds)
-            yield f"{sessions} sessions, {in_flight} in flight", figures
+            with on_stage.server.metering() as spent:
+                audience.listen(in_flight, options.seconds)
+            yield f"{sessions} sessions, {in_flight} in flight", audience.figures(spent)
 
 
 class Audience:
@@ -67,6 +68,7 @@ class Audience:
         # reached[k]: how many sessions have received k + 1 messages; every session gets them in the same order.
         self._reached: list[int] = []
         self._began: list[float] = []
+        self._latencies: list[float] = []
         self._done = 0
 
     def _received(self, client: Client, hits: int) -> None:
@@ -81,16 +83,15 @@ class Audience:
             raise BenchError(f"a message was answered {status}: {body[:200]!r}")
         self._free.append(connection)
 
-    def listen(self, in_flight: int, seconds: float) -> Figures:
+    def listen(self, in_flight: int, seconds: float) -> None:
         """Keep ``in_flight`` messages under way for ``seconds``, then drain.
 
         Raises:
             BenchError: deliveries stopped coming.
         """
-        first = self._done
-        latencies: list[float] = []
-        cpu, driver, start = self._server.cpu_s(), time.process_time(), time.perf_counter()
-        deadline, moved = start + seconds, start
+        self._latencies.clear()
+        moved = time.perf_counter()
+        deadline = moved + seconds
         while True:
             now = time.perf_counter()
             if now < deadline:
@@ -102,17 +103,20 @@ class Audience:
                 raise BenchError(f"deliveries stopped: {self._reached[-1]} of {self._sessions} received")
             now = time.perf_counter()
             while self._done < len(self._began) and self._reached[self._done] == self._sessions:
-                latencies.append(now - self._began[self._done])
+                self._latencies.append(now - self._began[self._done])
                 self._done += 1
                 moved = now
-        wall = time.perf_counter() - start
-        deliveries = (self._done - first) * self._sessions
+
+    def figures(self, spent: Spent) -> Figures:
+        """Of the messages of the last time of listening."""
+        messages = len(self._latencies)
+        deliveries = messages * self._sessions
         return {
-            "cpu_us_per_delivery": (self._server.cpu_s() - cpu) / deliveries * 1e6,
-            "deliveries_per_s": deliveries / wall,
-            **latency(latencies),
-            "messages": self._done - first,
-            "driver_busy": (time.process_time() - driver) / wall,
+            "cpu_us_per_delivery": spent.server_s / deliveries * 1e6,
+            "deliveries_per_s": deliveries / spent.wall_s,
+            **latency(self._latencies),
+            "messages": messages,
+            "driver_busy": spent.driver_busy,
         }
 
     def _fill(self, in_flight: int, now: float) -> None:

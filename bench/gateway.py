@@ -18,6 +18,8 @@ from bench.machine import ROOT
 from bench.rest import fetch, fetch_all, request
 from bench.server import Server, free_port, running
 
+GATEWAY_PROGRAM = (sys.executable, "-m", "gateway")
+
 ENVIRONMENT = {
     "GATEWAY_LIMITS_SEND_MESSAGE_PER_S": "1000000",
     "GATEWAY_LIMITS_SEND_MESSAGE_BURST": "1000000",
@@ -59,6 +61,11 @@ class Platform:
         bodies = [{"userId": user_id, "expiresIn": 86_400} for user_id in user_ids]
         return [minted["token"] for minted in self._post_all("/v1/auth/token", bodies)]
 
+    def token_request(self, user_id: str) -> bytes:
+        """What asks for one more token, good for a day."""
+        body = json.dumps({"userId": user_id, "expiresIn": 86_400}).encode()
+        return request("POST", "/v1/auth/token", headers=self._headers, body=body)
+
     def change_settings(self, settings: Mapping[str, Any]) -> None:
         """Of the tenant."""
         body = json.dumps(settings).encode()
@@ -73,22 +80,54 @@ class Platform:
 
 @contextlib.contextmanager
 def platform(
-    options: Options, *, nodes: int = 1, environment: Mapping[str, str] | None = None
+    options: Options,
+    *,
+    nodes: int = 1,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[Platform]:
-    """A fresh gateway with one tenant.
+    """A gateway with a fresh tenant.
 
     Args:
-        nodes: how many processes share its data folder.
+        nodes: how many gateways share its data folder.
         environment: further settings.
+        folder: its data; a fresh one unless there are some already.
 
     Raises:
         BenchError: it did not start.
     """
-    folder = Path(mkdtemp(prefix="gateway-", dir=options.scratch))
+    folder = folder or Path(mkdtemp(prefix="gateway-", dir=options.scratch))
     environment = {**bare_environment(), **ENVIRONMENT, **(environment or {})}
-    argv = [sys.executable, "-m", "gateway"]
+    with contextlib.ExitStack() as stack:
+        if options.workers > 1:
+            environment |= stack.enter_context(_shared_services(options))
+        api_key = create_tenant(folder, environment)[1]
+        argv = [*GATEWAY_PROGRAM, "serve", "--host", "127.0.0.1", "--data", str(folder)]
+        argv += ["--workers", str(options.workers)]
+        servers = []
+        for number in range(nodes):
+            port = free_port()
+            server = running(
+                GATEWAY,
+                [*argv, "--port", str(port)],
+                port=port,
+                cores=options.server_cores,
+                log=folder / f"gateway-{number}.log",
+                environment=environment,
+                profiler=options.profiler,
+            )
+            servers.append(stack.enter_context(server))
+        yield Platform(servers, api_key)
+
+
+def create_tenant(folder: Path, environment: Mapping[str, str]) -> tuple[str, str]:
+    """A tenant of the gateway with this data folder: its id and its API key.
+
+    Raises:
+        BenchError: it was refused.
+    """
     made = subprocess.run(
-        [*argv, "tenant", "create", "bench", "--json", "--data", str(folder)],
+        [*GATEWAY_PROGRAM, "tenant", "create", "bench", "--json", "--data", str(folder)],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -97,21 +136,22 @@ def platform(
     )
     if made.returncode:
         raise BenchError(f"gateway tenant create failed: {made.stderr.strip()[-300:]}")
-    api_key = json.loads(made.stdout)["apiKey"]
-    with contextlib.ExitStack() as stack:
-        servers = []
-        for number in range(nodes):
-            port = free_port()
-            server = running(
-                GATEWAY,
-                [*argv, "serve", "--host", "127.0.0.1", "--port", str(port), "--data", str(folder)],
-                port=port,
-                cores=options.server_cores,
-                log=folder / f"gateway-{number}.log",
-                environment=environment,
-            )
-            servers.append(stack.enter_context(server))
-        yield Platform(servers, api_key)
+    tenant = json.loads(made.stdout)
+    return tenant["id"], tenant["apiKey"]
+
+
+@contextlib.contextmanager
+def _shared_services(options: Options) -> Iterator[dict[str, str]]:
+    """A Redis and a PostgreSQL for several processes, and the settings by which they find them."""
+    from bench.postgresql import running_postgresql  # needs an extra that one process does without
+    from bench.redis import running_redis
+
+    with (
+        running_redis(options) as redis,
+        running_postgresql() as postgresql,
+        postgresql.database() as url,
+    ):
+        yield {"GATEWAY_BUS": "redis", "GATEWAY_REDIS_URL": redis.url, "GATEWAY_DATABASE_URL": url}
 
 
 def post_message(room_id: str, token: str, sender_id: str, number: int) -> bytes:
@@ -126,5 +166,13 @@ def post_message(room_id: str, token: str, sender_id: str, number: int) -> bytes
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     ).encode()
 
+
+def message_number(payload: bytes) -> int:
+    """Of the message in an event that carries it, which number it was made with."""
+    at = payload.index(_NUMBERED) + len(_NUMBERED)
+    return int(payload[at : at + 12], 16)
+
+
+_NUMBERED = b'"clientMessageId":"00000000-0000-4000-8000-'
 
 TEXT = "the quick brown fox jumps over the lazy dog, and 100 bytes are about what one person says to another"

@@ -42,6 +42,14 @@ class Loop:
             ready[descriptor]()
         return bool(events)
 
+    def wait_until(self, moment: float) -> None:
+        """Wait until somebody is readable or ``moment`` (by ``perf_counter``) has come, and call who is.
+
+        To the microsecond or so, by select: a poll's timeout is rounded up to whole milliseconds.
+        """
+        select.select([self._epoll], [], [], max(moment - time.perf_counter(), 0.0))
+        self.turn(0)
+
     def until(self, done: Callable[[], bool], *, within_s: float, what: str) -> None:
         """Turn until ``done()``.
 

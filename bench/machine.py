@@ -8,22 +8,31 @@ import platform
 import resource
 import subprocess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 
 
-def settle_driver() -> dict[str, int]:
+def settle_driver(*, alone: bool = True) -> dict[str, Any]:
     """Pin this process to the last core, lift its descriptor limit, stop its collector; say what came of it.
 
     The collector is stopped because 10 000 live sessions make each full pass cost milliseconds, which would be measured
     as the server's latency; what the driver allocates is freed by reference counts.
+
+    Args:
+        alone: whether the driver and the server have a core each; else all share all cores.
     """
     cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[-1]})
+    if alone:
+        os.sched_setaffinity(0, {cores[-1]})
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.disable()
-    return {"server_core": cores[0], "driver_core": cores[-1], "descriptors": hard}
+    return {
+        "server_cores": cores[:1] if alone else cores,
+        "driver_cores": cores[-1:] if alone else cores,
+        "descriptors": hard,
+    }
 
 
 def describe(scratch: Path) -> dict[str, object]:

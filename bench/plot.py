@@ -1,9 +1,10 @@
-"""Figures as a picture, in PNG and SVG: a panel for each bench, a bar for each server in each of its cases."""
+"""Figures as a picture, in PNG and SVG: for each bench a panel with a bar for each server in each case, or its curves."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,21 @@ from bench.loop import BenchError
 from bench.report import better_high
 
 BAR_INCHES = 0.24
+CURVE_BARS = 12
+"""A panel of curves is as high as so many bars."""
+
 OUR_COLOUR = "#1668c1"
 COLOURS = ("#9aa5b1", "#c7b299", "#a3b899", "#b79ac1", "#d0a0a0", "#99b8b8")
 
 
 def draw(reports: Sequence[Mapping[str, Any]], base: Path) -> list[Path]:
     """Draw reports, as their JSON has them, into ``base`` with ``.png`` and ``.svg`` behind it."""
-    heights = [sum(len(by_server) + 1 for by_server in report["results"].values()) for report in reports]
-    figure = Figure(figsize=(9, BAR_INCHES * sum(heights) + 0.9 * len(reports)), layout="constrained")
-    panels = figure.subplots(len(reports), squeeze=False, height_ratios=heights)[:, 0]
-    for panel, report in zip(panels, reports, strict=True):
-        _panel(panel, report)
+    wanted = [panel for report in reports for panel in _panels(report)]
+    heights = [height for height, _ in wanted]
+    figure = Figure(figsize=(9, BAR_INCHES * sum(heights) + 0.9 * len(wanted)), layout="constrained")
+    panels = figure.subplots(len(wanted), squeeze=False, height_ratios=heights)[:, 0]
+    for panel, (_, paint) in zip(panels, wanted, strict=True):
+        paint(panel)
     figure.text(0.0, -0.005, _footnote(reports), size=7, va="top")
     drawn = [Path(f"{base}{ending}") for ending in (".png", ".svg")]
     for path in drawn:
@@ -63,7 +68,31 @@ def read(file: Path) -> Mapping[str, Any]:
     return report
 
 
-def _panel(axes: Any, report: Mapping[str, Any]) -> None:
+def _panels(report: Mapping[str, Any]) -> list[tuple[int, Callable[[Any], None]]]:
+    """How high each panel of a report is, in bars, and what paints it."""
+    if curves := report.get("curves"):
+        return [(CURVE_BARS, partial(_curves, curve=curve)) for curve in curves]
+    rows = sum(len(by_server) + 1 for by_server in report["results"].values())
+    return [(rows, partial(_bars, report=report))]
+
+
+def _curves(axes: Any, curve: Mapping[str, Any]) -> None:
+    for (name, points), colour in zip(curve["lines"].items(), cycle((OUR_COLOUR, *COLOURS)), strict=False):
+        axes.plot(*zip(*points, strict=True), label=name, color=colour, marker="." if curve["wide"] else None)
+    if curve["wide"]:
+        axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.grid(visible=True, alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=7)
+    axes.set_xlabel(curve["x"], size=8)
+    axes.set_ylabel(curve["y"], size=8)
+    axes.set_title(curve["title"], size=9, loc="left")
+    if len(curve["lines"]) > 1:
+        axes.legend(fontsize=7, frameon=False)
+
+
+def _bars(axes: Any, report: Mapping[str, Any]) -> None:
     """Bars compare within a case: cases are of different sizes, and each has its own scale."""
     headline = report["headline"]
     servers = dict.fromkeys(server for by_server in report["results"].values() for server in by_server)

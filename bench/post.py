@@ -22,9 +22,9 @@ import jwt
 
 from bench import peers
 from bench.contest import GATEWAY, Measured, Options, compete
-from bench.gateway import platform, post_message
+from bench.gateway import message_number, platform, post_message
 from bench.loop import Loop
-from bench.report import Figures, Report, latency
+from bench.report import Report, latency
 from bench.rest import Load
 from bench.server import Server
 from bench.stage import started
@@ -51,7 +51,15 @@ class Desk:
 
 
 def run(options: Options) -> Report:
-    report = Report("post", "cpu_us_per_request", "µs server CPU per request")
+    report = Report(
+        "post",
+        "cpu_us_per_request",
+        "µs server CPU per request",
+        also=(
+            "requests_per_s",
+            *(f"half_load_{what}{share}_ms" for what in ("", "delivery_") for share in ("p50", "p99")),
+        ),
+    )
     connections = options.sessions or (5 if options.quick else CONNECTIONS,)
     compete(
         report,
@@ -68,48 +76,76 @@ def _measure(name: str, connections: int, options: Options) -> Measured:
         desk = stack.enter_context(_desk(name, options, connections))
         loop = Loop()
         stack.callback(loop.close)
-        arrived = 0
-
-        def count(_client: Client, hits: int) -> None:
-            nonlocal arrived
-            arrived += hits
-
-        crowd = Crowd(loop, marker=b'42["new-message"', on_hits=count)
-        stack.callback(crowd.close)
-        crowd.open(desk.server.port, desk.listeners)
-        number = 0
-
-        def make(connection: int) -> bytes:
-            nonlocal number
-            number += 1
-            return desk.post(connection, number)
-
-        load = Load(loop, [desk.server.port], connections, make)
+        listeners = Listeners(loop, desk)
+        stack.callback(listeners.close)
+        load = Load(loop, [desk.server.port], connections, listeners.next_message)
         stack.callback(load.close)
-
-        def drained() -> bool:
-            return arrived == (2 * number if desk.listeners else 0)
-
         load.saturate(options.warm_up_s)
-        loop.until(drained, within_s=30, what="deliveries of the warm-up")
-        cpu, driver, before = desk.server.cpu_s(), time.process_time(), number
-        wall = load.saturate(options.seconds)
-        loop.until(drained, within_s=30, what="deliveries of all messages")
-        done = number - before
-        figures: dict[str, float] = {
-            "cpu_us_per_request": (desk.server.cpu_s() - cpu) / done * 1e6,
+        listeners.drain()
+        before = listeners.sent
+        with desk.server.metering() as spent:
+            wall = load.saturate(options.seconds)
+            listeners.drain()
+        done = listeners.sent - before
+        figures = {
+            "cpu_us_per_request": spent.server_s / done * 1e6,
             "requests_per_s": done / wall,
             **latency(load.latencies),
-            "driver_busy": (time.process_time() - driver) / wall,
+            "driver_busy": spent.driver_busy,
         }
         rate = done / wall / 2
-        load.schedule(options.seconds, rate)
-        loop.until(drained, within_s=30, what="deliveries of scheduled messages")
-        yield f"{connections} connections", {**figures, **_scheduled(load, rate)}
+        listeners.time_all()
+        began = load.schedule(options.seconds, rate)
+        listeners.drain()
+        figures |= {"half_load_rate": rate, **latency(load.latencies, "half_load_")}
+        if desk.listeners:
+            figures |= latency(listeners.took_s(began, rate), "half_load_delivery_")
+        yield f"{connections} connections", figures
 
 
-def _scheduled(load: Load, rate: float) -> Figures:
-    return {"half_load_rate": rate, **latency(load.latencies, "half_load_")}
+class Listeners:
+    """The sockets that messages must reach, and what is on its way to them.
+
+    Attributes:
+        sent: how many messages were made.
+    """
+
+    def __init__(self, loop: Loop, desk: Desk) -> None:
+        self.sent = 0
+        self._loop = loop
+        self._desk = desk
+        self._arrived = 0
+        self._first = 0
+        self._times: list[tuple[int, float]] = []
+        self._crowd = Crowd(loop, marker=b'42["new-message"', on_hits=self._count)
+        self._crowd.open(desk.server.port, desk.listeners)
+
+    def next_message(self, connection: int) -> bytes:
+        self.sent += 1
+        return self._desk.post(connection, self.sent)
+
+    def drain(self) -> None:
+        """Raises BenchError when messages are missing."""
+        awaited = 2 * self.sent if self._desk.listeners else 0
+        self._loop.until(lambda: self._arrived == awaited, within_s=30, what="deliveries of all messages")
+
+    def time_all(self) -> None:
+        """Note when each message arrives, from the next one on."""
+        self._first = self.sent + 1
+        self._crowd.on_payload = self._note
+
+    def took_s(self, began: float, per_s: float) -> list[float]:
+        """How long each delivery took since :meth:`time_all`, from when the schedule wanted its message sent."""
+        return [at - began - (number - self._first) / per_s for number, at in self._times]
+
+    def _count(self, _client: Client, hits: int) -> None:
+        self._arrived += hits
+
+    def _note(self, _client: Client, payload: bytes) -> None:
+        self._times.append((message_number(payload), time.perf_counter()))
+
+    def close(self) -> None:
+        self._crowd.close()
 
 
 def _desk(name: str, options: Options, connections: int) -> AbstractContextManager[Desk]:

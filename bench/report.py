@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import TypeAlias
 
@@ -23,6 +23,24 @@ class Row:
     figures: Figures
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """How figures change with something.
+
+    Attributes:
+        x: what it is, in words.
+        y: what the figures are, in words.
+        lines: name to points.
+        wide: whether x spans orders of magnitude.
+    """
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+    wide: bool = False
+
+
 @dataclass(slots=True)
 class Report:
     """Everything one call measured.
@@ -30,11 +48,15 @@ class Report:
     Attributes:
         headline: the figure that the line to read gives.
         unit: its unit, in words.
+        also: further figures for that line, by name.
+        curves: what to draw instead of a bar for each case.
     """
 
     bench: str
     headline: str
     unit: str
+    also: tuple[str, ...] = ()
+    curves: list[Curve] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     skipped: list[dict[str, str]] = field(default_factory=list)
     reference: str = "gateway"
@@ -85,6 +107,7 @@ class Report:
             **about,
             "results": {case: self.medians(case) for case in self.cases()},
             "gateway_times_better": {case: self.ratios(case) for case in self.cases()},
+            **({"curves": [asdict(curve) for curve in self.curves]} if self.curves else {}),
             "rounds": [
                 {"case": row.case, "server": row.server, "round": row.round, **row.figures}
                 for row in self.rows
@@ -94,29 +117,37 @@ class Report:
         return json.dumps(body, indent=2, ensure_ascii=False)
 
     def line(self) -> str:
-        """One line: the headline figure of each case, and how many times better the gateway is than each peer."""
+        """One line: the medians of each case, and how many times better the gateway is than each peer."""
         parts = []
         for case in self.cases():
-            ratios = self.ratios(case)
-            own = self.medians(case).get(self.reference, {}).get(self.headline)
-            beside = ", ".join(f"{by[self.headline]:.3g}x {server}" for server, by in ratios.items())
-            said = "not measured" if own is None else f"{own:.6g}"
-            parts.append(f"{case}: {said}" + (f" ({beside})" if beside else ""))
+            own, ratios = self.medians(case).get(self.reference), self.ratios(case)
+            if own is None:
+                parts.append(f"{case}: not measured")
+                continue
+            said = [_told(self.headline, own, ratios)]
+            said += [f"{name} {_told(name, own, ratios)}" for name in self.also if name in own]
+            parts.append(f"{case}: {', '.join(said)}")
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return f"{self.bench}, {self.unit}, and times better than peers · {' · '.join(parts)}{skipped}"
 
 
-def percentile(values: list[float], share: float) -> float:
+def _told(name: str, own: Figures, ratios: Mapping[str, Figures]) -> str:
+    beside = ", ".join(f"{by[name]:.3g}x {server}" for server, by in ratios.items() if name in by)
+    return f"{own[name]:.6g}" + (f" ({beside})" if beside else "")
+
+
+def percentile(values: Iterable[float], share: float) -> float:
     """The value that ``share`` (0 to 1) of ``values`` do not exceed; 0 for none."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def latency(values_s: list[float], prefix: str = "") -> dict[str, float]:
+def latency(values_s: Iterable[float], prefix: str = "") -> dict[str, float]:
     """Median and 99th percentile of latencies, as figures in milliseconds."""
+    ordered = sorted(values_s)
     return {
-        f"{prefix}p50_ms": percentile(values_s, 0.5) * 1e3,
-        f"{prefix}p99_ms": percentile(values_s, 0.99) * 1e3,
+        f"{prefix}p50_ms": percentile(ordered, 0.5) * 1e3,
+        f"{prefix}p99_ms": percentile(ordered, 0.99) * 1e3,
     }
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +33,7 @@ Lister: TypeAlias = tuple[Server, list[str]]
 
 
 def run(options: Options) -> Report:
-    report = Report("rooms", "cpu_us_per_list", "µs server CPU per list")
+    report = Report("rooms", "cpu_us_per_list", "µs server CPU per list", also=("lists_per_s",))
     connections = options.sessions or (5 if options.quick else CONNECTIONS,)
     compete(
         report,
@@ -61,16 +60,16 @@ def _measure(name: str, connections: int, options: Options) -> Measured:
         load = Load(loop, [server.port], connections, lambda c: requests[c % len(requests)])
         stack.callback(load.close)
         load.saturate(options.warm_up_s)
-        cpu, driver = server.cpu_s(), time.process_time()
-        wall = load.saturate(options.seconds)
+        with server.metering() as spent:
+            load.saturate(options.seconds)
         done = len(load.latencies)
         yield (
             f"{connections} connections",
             {
-                "cpu_us_per_list": (server.cpu_s() - cpu) / done * 1e6,
-                "lists_per_s": done / wall,
+                "cpu_us_per_list": spent.server_s / done * 1e6,
+                "lists_per_s": done / spent.wall_s,
                 **latency(load.latencies),
-                "driver_busy": (time.process_time() - driver) / wall,
+                "driver_busy": spent.driver_busy,
             },
         )
 

@@ -10,38 +10,76 @@ import socket
 import subprocess
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.loop import BenchError
 from bench.machine import ROOT
+from bench.profiler import Profiler
 
 _LISTENING = re.compile(r"listening on \S*?:(\d+)")
 
 
+@dataclass(slots=True)
+class Spent:
+    """What a stretch of time took; filled when it is over.
+
+    Attributes:
+        server_s: the server's processor time.
+        driver_s: this process's.
+    """
+
+    wall_s: float = 0.0
+    server_s: float = 0.0
+    driver_s: float = 0.0
+
+    @property
+    def driver_busy(self) -> float:
+        """Near 1, it is the driver that is being measured."""
+        return self.driver_s / self.wall_s
+
+
 class Server:
-    """A running server.
+    """A running server: one process, or one with workers.
 
     Attributes:
         port: where it listens, on 127.0.0.1.
     """
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(
+        self, name: str, process: subprocess.Popen[bytes], port: int, profiler: Profiler | None = None
+    ) -> None:
         self.name = name
         self.port = port
         self._process = process
+        self._profiler = profiler
+        children = [path.read_text() for path in Path(f"/proc/{process.pid}/task").glob("*/children")]
+        self._pids = [process.pid, *map(int, " ".join(children).split())]
 
     def cpu_s(self) -> float:
-        """User and system time of the whole process so far, all threads, those that ended included.
+        """User and system time of the server so far, all threads, those that ended included.
 
         The kernel's CPU clock of another process, to the nanosecond; ``/proc/PID/stat`` counts in steps of 10 ms.
         """
-        return time.clock_gettime((~self._process.pid << 3) | 2)
+        return sum(time.clock_gettime((~pid << 3) | 2) for pid in self._pids)
+
+    @contextlib.contextmanager
+    def metering(self) -> Iterator[Spent]:
+        """Tell what happens in this block from all else: what it costs and, when that was asked for, its profile."""
+        with self._profiler.watching(self._pids[-1]) if self._profiler else contextlib.nullcontext():
+            spent = Spent()
+            server, driver, start = self.cpu_s(), time.process_time(), time.perf_counter()
+            yield spent
+            spent.wall_s = time.perf_counter() - start
+            spent.driver_s = time.process_time() - driver
+            spent.server_s = self.cpu_s() - server
 
     def memory_kb(self) -> tuple[int, int]:
         """Resident and proportional set size, in KiB."""
-        text = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
-        found = dict(re.findall(r"^(Rss|Pss):\s+(\d+) kB$", text, re.MULTILINE))
-        return int(found["Rss"]), int(found["Pss"])
+        text = "".join(Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids)
+        found = re.findall(r"^(Rss|Pss):\s+(\d+) kB$", text, re.MULTILINE)
+        rss, pss = (sum(int(kb) for name, kb in found if name == wanted) for wanted in ("Rss", "Pss"))
+        return rss, pss
 
     def collect_garbage(self) -> None:
         """Ask a JavaScript peer for a full collection; others would be ended by the signal."""
@@ -63,8 +101,12 @@ def running(
     log: Path,
     environment: Mapping[str, str],
     start_s: float = 60.0,
+    profiler: Profiler | None = None,
 ) -> Iterator[Server]:
     """Start ``argv``, wait for its line ``listening on …:PORT``, and stop it at the end.
+
+    Args:
+        profiler: what watches it while it is metered.
 
     Raises:
         BenchError: it ended or said nothing within ``start_s``; the message carries the end of its output.
@@ -81,7 +123,7 @@ def running(
         )
     try:
         _await_listening(name, process, port, log, start_s)
-        yield Server(name, process, port)
+        yield Server(name, process, port, profiler)
     finally:
         _stop(process)
 

@@ -82,6 +82,11 @@ class Client:
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
 
+    @property
+    def is_in(self) -> bool:
+        """Whether it is through its handshake."""
+        return self._awaited is None
+
     def send(self, data: bytes) -> None:
         """Send bytes that are frames already."""
         send_all(self._sock, data)

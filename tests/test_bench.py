@@ -7,11 +7,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
 
 from bench.report import Report
+from bench.soak import slope
 from tests.support.require import missing
 
 ROOT = Path(__file__).parent.parent
@@ -33,6 +35,7 @@ CASES = {
     "recovery": (["20 clients, 5 missed events each"], "back_p99_ms"),
     "processes": (["1 processes", "2 processes"], "messages_per_s"),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
+    "soak": (["20 people"], "pss_mb"),
 }
 
 
@@ -86,6 +89,41 @@ def test_a_report_is_kept_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "both.svg").stat().st_size > (tmp_path / "post.svg").stat().st_size
 
 
+def test_how_memory_went_is_drawn_as_a_curve(tmp_path: Path) -> None:
+    if find_spec("matplotlib") is None:
+        missing("matplotlib", get="pip install matplotlib")
+    done = run_bench("soak", "--quick", "--seconds", "1", "--plot", str(tmp_path / "soak"))
+
+    assert done.returncode == 0, done.stderr
+    (curve,) = report_of(done.stdout)[0]["curves"]
+    assert len(curve["lines"]["gateway"]) > 1
+    assert "minutes" in (tmp_path / "soak.svg").read_text()
+
+
+def test_what_is_measured_can_be_looked_into(tmp_path: Path) -> None:
+    if which("py-spy", path=Path(sys.executable).parent) is None:
+        missing("py-spy", get="pip install py-spy")
+    done = run_bench("echo", "--quick", "--peers", "none", "--profile", str(tmp_path / "echo"))
+
+    assert done.returncode == 0, done.stderr
+    assert "gateway/net/multiplexer.py" in (tmp_path / "echo-1.svg").read_text()
+    assert (tmp_path / "echo-2.svg").exists()
+
+
+def test_several_processes_are_measured_together() -> None:
+    done = run_bench("post", "--quick", "--peers", "none", "--workers", "2")
+
+    assert done.returncode == 0, done.stderr + done.stdout
+    report, _ = report_of(done.stdout)
+    assert report["results"]["5 connections"]["gateway"]["cpu_us_per_request"] > 0
+    assert report["parameters"]["workers"] == 2
+
+
+def test_a_slope_is_that_of_the_whole_line_and_not_of_its_ends() -> None:
+    assert slope([(0, 1), (1, 3), (2, 5)]) == 2.0
+    assert slope([(0, 5), (1, 0), (2, 5)]) == 0.0
+
+
 def test_what_is_no_report_is_not_drawn(tmp_path: Path) -> None:
     if find_spec("matplotlib") is None:
         missing("matplotlib", get="pip install matplotlib")
@@ -111,6 +149,8 @@ def test_ratios_compare_within_a_round_and_say_how_many_times_better_the_gateway
         report.add("case", "peer", number, {"cpu_us_per_delivery": peer, "sent_per_s": 1.0})
 
     assert report.ratios("case") == {"peer": {"cpu_us_per_delivery": 4.0, "sent_per_s": 2.0}}
+    report.also = ("sent_per_s",)
+    assert report.line().endswith("case: 2 (4x peer), sent_per_s 2 (2x peer)")
 
 
 def test_a_figure_that_is_missing_is_told_as_missing() -> None:
