@@ -158,9 +158,6 @@ def _logged(
 def _log_call(db: Cursor, tenant_id: str, room_id: str, decided: Change, now: int) -> LogEvent:
     """Add the call log to the room. Its sender is who called (contract 10, row 18), in the room or not."""
     assert decided.log is not None
-    found = row(db, "SELECT seq, activity_at FROM rooms WHERE id = ?", (room_id,))
-    assert found is not None  # look has found it
-    newest, activity_at = found
     draft = MessageDraft(
         tenant_id=tenant_id,
         room_id=room_id,
@@ -168,6 +165,4 @@ def _log_call(db: Cursor, tenant_id: str, room_id: str, decided: Change, now: in
         parts=call_log.parts(decided.log),
         preview_text=call_log.preview(decided.log),
     )
-    message = messages.append(db, draft, newest=newest, activity_at=activity_at, now=now)
-    assert message is not None  # without a clientMessageId it repeats none
-    return messages.tell(db, tenant_id, message, decided.room.user_ids, now)
+    return messages.announce(db, draft, decided.room.user_ids, now)

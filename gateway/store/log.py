@@ -44,52 +44,60 @@ def append(
         room_id: the room whose participants ``user_ids`` are, all of them; None when it is for these users
             alone.
     """
-    epoch, head = _head(db, tenant_id)
-    number = head + 1
-    db.execute(
+    found = row(
+        db,
         """
-        INSERT INTO log (tenant_id, number, room_id, event, payload, user_ids, logged_at, previous)
-        VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT last_number FROM rooms WHERE id = ?))
+        SELECT log_epoch, (SELECT max(number) FROM log WHERE tenant_id = tenants.id),
+            (SELECT last_number FROM rooms WHERE id = ?)
+        FROM tenants WHERE id = ?
         """,
-        (
-            tenant_id,
-            number,
-            room_id,
-            event,
-            payload,
-            _encode(user_ids).decode() if room_id is None else None,
-            now,
-            room_id,
-        ),
+        (room_id, tenant_id),
     )
+    assert found is not None  # a change of what a tenant has
+    epoch, newest, previous = found
+    logged = LogEvent((newest or 0) + 1, epoch, event, payload, user_ids)
+    insert(db, tenant_id, logged, room_id=room_id, previous=previous, now=now)
     if room_id is None:
         db.executemany(
             "INSERT INTO addressees (tenant_id, user_id, number) VALUES (?, ?, ?)",
-            [(tenant_id, user_id, number) for user_id in user_ids],
+            [(tenant_id, user_id, logged.number) for user_id in user_ids],
         )
     else:
-        db.execute("UPDATE rooms SET last_number = ? WHERE id = ?", (number, room_id))
-    return LogEvent(number, epoch, event, payload, user_ids)
+        db.execute("UPDATE rooms SET last_number = ? WHERE id = ?", (logged.number, room_id))
+    return logged
+
+
+def insert(
+    db: Cursor, tenant_id: str, event: LogEvent, *, room_id: str | None, previous: int | None, now: int
+) -> None:
+    """Write down an event alone; that it is its room's newest, or whose it is, the caller writes.
+
+    Args:
+        previous: the number of the room's newest event so far.
+    """
+    db.execute(
+        """
+        INSERT INTO log (tenant_id, number, room_id, event, payload, user_ids, logged_at, previous)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        (
+            tenant_id,
+            event.number,
+            room_id,
+            event.event,
+            event.payload,
+            _encode(event.user_ids).decode() if room_id is None else None,
+            now,
+            previous,
+        ),
+    )
 
 
 def head(db: Cursor, tenant_id: str) -> int:
     """The newest number; 0 when nothing has happened yet."""
-    return _head(db, tenant_id)[1]
-
-
-def _head(db: Cursor, tenant_id: str) -> tuple[str, int]:
     # The newest event is never swept, so that it can be asked where the log ends.
-    found = row(
-        db,
-        """
-        SELECT log_epoch, (SELECT max(number) FROM log WHERE tenant_id = tenants.id)
-        FROM tenants WHERE id = ?
-        """,
-        (tenant_id,),
-    )
-    assert found is not None  # a change of what a tenant has
-    epoch, number = found
-    return epoch, number or 0
+    found = row(db, "SELECT max(number) FROM log WHERE tenant_id = ?", (tenant_id,))
+    return 0 if found is None else found[0] or 0
 
 
 def heads(db: Cursor, tenant_ids: list[str]) -> dict[str, int]:

@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.records import LogEvent, Membership, ParticipantsChanged
 from gateway.store import log, messages
-from gateway.store.connection import Cursor, row, rows
+from gateway.store.connection import Cursor, rows
 from gateway.store.ports import MessageDraft
 
 PREVIEW_CHARACTERS = 200
@@ -33,9 +33,6 @@ def tell(
 
     Its sender is the actor (contract 10, row 18), in the room or not.
     """
-    found = row(db, "SELECT seq, activity_at FROM rooms WHERE id = ?", (room_id,))
-    assert found is not None  # whose roster has changed
-    newest, activity_at = found
     draft = MessageDraft(
         tenant_id=tenant_id,
         room_id=room_id,
@@ -43,9 +40,7 @@ def tell(
         parts=msgspec.json.encode([_Part(change)]),
         preview_text=_preview(db, tenant_id, change),
     )
-    message = messages.append(db, draft, newest=newest, activity_at=activity_at, now=now)
-    assert message is not None  # without a clientMessageId it repeats none
-    return messages.tell(db, tenant_id, message, user_ids, now)
+    return messages.announce(db, draft, user_ids, now)
 
 
 def _preview(db: Cursor, tenant_id: str, change: Membership) -> str:

@@ -28,56 +28,118 @@ SELECT = """
 """
 
 
+class Place(msgspec.Struct, frozen=True):
+    """What the next message of a room must know of it, and of its tenant's log.
+
+    Attributes:
+        seq, activity_at: of the newest message.
+        last_number: of the room's newest event in the log, which has come as far as ``head`` (None: nowhere yet).
+        sender_is_in: whether who sends is a participant.
+        stored_id: what was stored before under the same ``client_message_id``.
+    """
+
+    seq: int
+    activity_at: int
+    is_frozen: bool
+    roster_version: int
+    last_number: int
+    epoch: str
+    head: int | None
+    sender_is_in: bool
+    stored_id: str | None
+
+
 def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
-    """See ``Store.send_message``: four statements, whatever the size of the room."""
-    newest, activity_at, is_frozen, roster_version = _room_of(db, draft)
-    if is_frozen and not draft.by_server:
-        if (repeat := _stored(db, draft)) is not None:
-            return repeat
-        raise room_frozen()
+    """See ``Store.send_message``: one statement that reads and four that write, whatever the size of the room."""
+    place = _sendable(db, draft)
+    if place.stored_id is not None:
+        stored = row(db, f"{SELECT} WHERE own.id = ?", (place.stored_id,))
+        assert stored is not None  # it was found in this transaction
+        return Sent(record(stored), None, repeated=True)
     parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
     if draft.upload_ids:
         user_id = None if draft.by_server else draft.sender_id
         attachments.require_usable(db, draft.tenant_id, draft.upload_ids, user_id=user_id)
-    message = append(db, draft, newest=newest, activity_at=activity_at, parent=parent, now=now)
-    if message is None:
-        repeat = _stored(db, draft)
-        assert repeat is not None  # what append has met
-        return repeat
-    told = rosters.get(db, draft.room_id, roster_version).user_ids
-    return Sent(message, tell(db, draft.tenant_id, message, told, now), repeated=False)
+    told = rosters.get(db, draft.room_id, place.roster_version).user_ids
+    message, event = _add(db, draft, place, parent=parent, told=told, now=now)
+    return Sent(message, event, repeated=False)
 
 
-def tell(db: Cursor, tenant_id: str, message: Message, user_ids: tuple[str, ...], now: int) -> LogEvent:
-    """Log that there is a new message, for those who are in its room."""
-    return log.append(
-        db, tenant_id, "new-message", ENCODE(message), user_ids, room_id=message.room_id, now=now
+def announce(db: Cursor, draft: MessageDraft, told: tuple[str, ...], now: int) -> LogEvent:
+    """Add what the server itself says to a room that exists, and log it for those who are in it.
+
+    Args:
+        draft: its sender need not be in the room; without ``client_message_id``, uploads and a parent.
+    """
+    place = _place(db, draft)
+    assert place is not None
+    return _add(db, draft, place, parent=None, told=told, now=now)[1]
+
+
+def require_sendable(db: Cursor, draft: MessageDraft) -> None:
+    """Raise what ``send`` would raise for the room of this draft, and write nothing."""
+    _sendable(db, draft)
+
+
+def _sendable(db: Cursor, draft: MessageDraft) -> Place:
+    place = _place(db, draft)
+    if place is None or not place.sender_is_in:
+        raise no_such_room()
+    if place.is_frozen and not draft.by_server and place.stored_id is None:
+        raise room_frozen()
+    return place
+
+
+def _place(db: Cursor, draft: MessageDraft) -> Place | None:
+    found = row(
+        db,
+        """
+        SELECT rooms.seq, activity_at, is_frozen, roster_version, last_number, log_epoch,
+            (SELECT max(number) FROM log WHERE tenant_id = tenants.id),
+            user_id IS NOT NULL,
+            (SELECT id FROM messages WHERE room_id = rooms.id AND sender_id = ? AND client_message_id = ?)
+        FROM rooms JOIN tenants ON tenants.id = rooms.tenant_id
+            LEFT JOIN participants ON room_id = rooms.id AND user_id = ?
+        WHERE rooms.id = ? AND rooms.tenant_id = ?
+        """,
+        (draft.sender_id, draft.client_message_id, draft.sender_id, draft.room_id, draft.tenant_id),
     )
+    return None if found is None else Place(*found)
 
 
-def append(
+def _add(
     db: Cursor,
     draft: MessageDraft,
+    place: Place,
     *,
-    newest: int,
-    activity_at: int,
-    parent: ParentMessage | None = None,
+    parent: ParentMessage | None,
+    told: tuple[str, ...],
     now: int,
-) -> Message | None:
-    """Put a message behind the newest one of its room; whether it may be there was asked before.
-
-    Returns None, having changed nothing, when its ``client_message_id`` is there already.
+) -> tuple[Message, LogEvent]:
+    """Put a message that may be there, and is not yet, behind the newest one of its room; all of it is written, and
+    nothing asked.
     """
-    message_id, seq = str(uuid_utils.uuid7()), newest + 1
+    message_id, seq = str(uuid_utils.uuid7()), place.seq + 1
     # Clients sort by createdAt alone: it must grow even within a millisecond, and when the clock is set back.
-    created_at = max(now, activity_at + 1)
+    created_at = max(now, place.activity_at + 1)
+    message = Message(
+        message_id,
+        draft.room_id,
+        draft.sender_id,
+        draft.client_message_id,
+        msgspec.Raw(draft.parts),
+        draft.preview_text,
+        iso(created_at),
+        draft.parent_message_id,
+        parent,
+        forwarded_from_id=draft.forwarded_from_id,
+        forwarded_from_sender_id=draft.forwarded_from_sender_id,
+    )
     db.execute(
         """
-        INSERT INTO messages
-            (id, room_id, seq, sender_id, client_message_id, parts, preview_text, created_at,
-             parent_message_id, forwarded_from_id, forwarded_from_sender_id)
+        INSERT INTO messages (id, room_id, seq, sender_id, client_message_id, parts, preview_text, created_at,
+            parent_message_id, forwarded_from_id, forwarded_from_sender_id)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (room_id, sender_id, client_message_id) WHERE client_message_id IS NOT NULL DO NOTHING
         """,
         (
             message_id,
@@ -93,40 +155,24 @@ def append(
             draft.forwarded_from_sender_id,
         ),
     )
-    if db.connection.changes() == 0:
-        return None
     if draft.upload_ids:
         attachments.attach(db, draft.room_id, message_id, draft.upload_ids)
     if draft.forwarded_from_id is not None:
         attachments.carry_over(db, draft.forwarded_from_id, draft.room_id, message_id)
+    event = LogEvent((place.head or 0) + 1, place.epoch, "new-message", ENCODE(message), told)
     db.execute(
-        "UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ? WHERE id = ?",
-        (seq, created_at, seq, created_at, draft.preview_text, draft.room_id),
+        """
+        UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ?, last_number = ?
+        WHERE id = ?
+        """,
+        (seq, created_at, seq, created_at, draft.preview_text, event.number, draft.room_id),
     )
     db.execute(
         "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND user_id = ?",
         (draft.room_id, draft.sender_id),
     )
-    return Message(
-        message_id,
-        draft.room_id,
-        draft.sender_id,
-        draft.client_message_id,
-        msgspec.Raw(draft.parts),
-        draft.preview_text,
-        iso(created_at),
-        draft.parent_message_id,
-        parent,
-        forwarded_from_id=draft.forwarded_from_id,
-        forwarded_from_sender_id=draft.forwarded_from_sender_id,
-    )
-
-
-def require_sendable(db: Cursor, draft: MessageDraft) -> None:
-    """Raise what ``send`` would raise for the room of this draft, and write nothing."""
-    _, _, is_frozen, _ = _room_of(db, draft)
-    if is_frozen and not draft.by_server:
-        raise room_frozen()
+    log.insert(db, draft.tenant_id, event, room_id=draft.room_id, previous=place.last_number, now=now)
+    return message, event
 
 
 def find(db: Cursor, tenant_id: str, room_id: str, message_id: str) -> Message | None:
@@ -137,32 +183,6 @@ def find(db: Cursor, tenant_id: str, room_id: str, message_id: str) -> Message |
         (message_id, room_id, tenant_id),
     )
     return None if found is None else record(found)
-
-
-def _room_of(db: Cursor, draft: MessageDraft) -> tuple[int, int, int, int]:
-    """What a send needs to know of its room: seq, activity_at, is_frozen, roster_version."""
-    room: tuple[int, int, int, int] | None = row(
-        db,
-        """
-        SELECT rooms.seq, rooms.activity_at, rooms.is_frozen, rooms.roster_version
-        FROM rooms JOIN participants ON room_id = rooms.id AND user_id = ?
-        WHERE rooms.id = ? AND rooms.tenant_id = ?
-        """,
-        (draft.sender_id, draft.room_id, draft.tenant_id),
-    )
-    if room is None:
-        raise no_such_room()
-    return room
-
-
-def _stored(db: Cursor, draft: MessageDraft) -> Sent | None:
-    """What was stored before under this draft's ``client_message_id``."""
-    found = row(
-        db,
-        f"{SELECT} WHERE own.room_id = ? AND own.sender_id = ? AND own.client_message_id = ?",
-        (draft.room_id, draft.sender_id, draft.client_message_id),
-    )
-    return None if found is None else Sent(record(found), None, repeated=True)
 
 
 def _parent(db: Cursor, room_id: str, message_id: str) -> ParentMessage:
