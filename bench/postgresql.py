@@ -78,6 +78,8 @@ class Server:
             "full_page_writes": "on" if self._durable else "off",
             "shared_buffers": "64MB",
             "max_connections": "150",
+            # Only what is committed is written: what a crash finds open is forgotten, its number with it.
+            "wal_writer_delay": "10s",
             "autovacuum": "off",
             "deadlock_timeout": "10ms",
         }

@@ -24,6 +24,7 @@ CREATE TABLE IF NOT EXISTS children (
     parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED
 );
 """
+LANES = "CREATE TABLE IF NOT EXISTS lanes (id BIGINT PRIMARY KEY, number BIGINT, used_at BIGINT)"
 
 
 class Bench:
@@ -66,7 +67,7 @@ async def on_a_server(url: str, *, waiting_limit: int = 1_000) -> AsyncIterator[
             return reader.execute(sql.encode()).fetchall()
 
     with psycopg.connect(url) as setup:
-        setup.execute(SCHEMA)
+        setup.execute(SCHEMA + LANES)
     lane = Lane(url, waiting_limit=waiting_limit)
     try:
         yield Bench(lane, read, psycopg.IntegrityError)

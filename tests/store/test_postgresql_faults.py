@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -22,7 +23,7 @@ from gateway.store.postgresql.writer import lock_of
 from tests.support.cuts import Road, road_to
 from tests.support.postgresql import Server
 
-from .notes import SCHEMA, Outcomes, note, on_a_server
+from .notes import LANES, SCHEMA, Outcomes, note, on_a_server
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def other_lane(tenant_id: str) -> str:
 @asynccontextmanager
 async def open_notes(url: str, **options: Any) -> AsyncIterator[ServerDatabase]:
     with psycopg.connect(url) as setup:
-        setup.execute(SCHEMA)
+        setup.execute(SCHEMA + LANES)
     async with open_server(url, settings=StoreSettings(), **options) as database:
         yield database
 
@@ -205,6 +206,31 @@ class TestConnectionsThatBreak:
             assert outcomes.results == {"a": "a", "b": "b"}
             assert bench.writer.statistics()["commits"] == 1
         assert sorted(map(str, outcomes.announced)) == ["a", "b"]
+
+    async def test_a_commit_that_a_crash_undid_is_made_again_though_its_number_was_given_to_another(
+        self, postgresql: Server, bare_url: str, road: Road, road_url: str
+    ) -> None:
+        numbers: list[int] = []
+
+        def numbered(db: Cursor) -> str:
+            ((number,),) = rows(db, "SELECT pg_current_xact_id()::text")
+            numbers.append(int(number))
+            return note("a")(db)
+
+        def crash() -> None:
+            postgresql.stop(signal.SIGQUIT)
+            postgresql.start()
+            while int(postgresql.execute("SELECT pg_current_xact_id()::text")[0][0]) < numbers[0]:
+                pass  # it has not come to that number again
+
+        async with on_a_server(road_url) as bench:
+            outcomes = Outcomes(bench)
+            road.cuts_commits, road.on_cut = 1, crash
+            await outcomes.all({"a": numbered})
+
+            assert postgresql.execute(f"SELECT pg_xact_status('{numbers[0]}')") == [("committed",)]
+            assert outcomes.results == {"a": "a"}
+            assert bench.notes == ["a"]
 
     async def test_a_server_that_is_away_refuses_at_once_and_is_used_again_when_it_is_back(
         self, road: Road, road_url: str

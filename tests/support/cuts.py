@@ -21,6 +21,7 @@ class Road:
         loses_commits: how many more answers to a COMMIT are lost, and the connection with them, when the server
             has already given them.
         cuts_commits: how many more COMMITs are lost before they reach the server, and the connection with them.
+        on_cut: called when one is, before the client knows.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
@@ -28,6 +29,8 @@ class Road:
         self._server = server
         self.loses_commits = 0
         self.cuts_commits = 0
+        self.on_cut: Callable[[], None] = lambda: None
+        self._cutting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._clients: list[socket.socket] = []
 
@@ -84,6 +87,8 @@ class Road:
             while data := client.recv(65_536):
                 if b"COMMIT" in data and self.cuts_commits:
                     self.cuts_commits -= 1
+                    with self._cutting:
+                        self.on_cut()
                     break
                 if b"COMMIT" in data and self.loses_commits:
                     self.loses_commits -= 1
@@ -97,7 +102,8 @@ class Road:
             while data := server.recv(65_536):
                 with suppress(OSError):
                     client.sendall(data)
-            client.shutdown(socket.SHUT_RDWR)
+            with self._cutting:
+                client.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

@@ -6,19 +6,19 @@ a single read costs one round trip.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from math import inf
 from time import monotonic
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 from psycopg.adapt import Transformer
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format, TransactionStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from gateway.errors import InvalidRequest, Unavailable
+from gateway.store.postgresql.pipeline import Pipeline
 
 CONNECT_S = 5
 # A statement is a lookup by an index, or waits for another node's group: it is never this slow but in trouble.
@@ -32,13 +32,9 @@ SILENCE_MS = 10_000
 PROBE_AFTER_S = 5
 PROBE_EVERY_S = 2
 PROBES = 3
-# Statements kept prepared per connection; we have fewer.
-PREPARED = 512
 
 # What happened to the database or on the way to it, as against what a job did wrong.
 FAULTS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
-
-_PLACEHOLDER = re.compile(r"\?")
 
 
 def connect(url: str, *, read_only: bool = False, statement_ms: int = STATEMENT_MS) -> Session:
@@ -76,50 +72,28 @@ def connect(url: str, *, read_only: bool = False, statement_ms: int = STATEMENT_
     return session
 
 
-def _numbered(sql: str) -> bytes:
-    """``sql`` as the server reads it: ``$1`` for the first question mark, and so on. No text of ours has
-    others.
-    """
-    numbers = iter(range(1, sql.count("?") + 1))
-    return _PLACEHOLDER.sub(lambda _: f"${next(numbers)}", sql).encode()
-
-
-def _storable(value: Any) -> Any:
-    """Text without NUL, which PostgreSQL cannot hold and for which there is a character."""
-    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
-
-
-# What a value is sent as: the server knows its type from where it stands. Only bytes go as they are.
-_SENT: Final[Mapping[type, Callable[[Any], bytes | None]]] = {
-    str: lambda value: _storable(value).encode(),
-    int: lambda value: b"%d" % value,
-    bool: lambda value: b"t" if value else b"f",
-    bytes: bytes,
-    type(None): lambda _: None,
-}
-
-
 class Session:
     """One connection; a ``gateway.store.connection.Cursor``.
 
-    Statements are prepared when they are first run, and run by libpq itself: 36 us with 8 us of the processor, where
-    psycopg's own cursor, which can be interrupted and adapts any type, takes 80 with 26. Here are a thread that may
-    wait, and five types.
+    Statements are prepared when they are first run, and sent by libpq itself, which psycopg's own cursor takes twice as long
+    for: it can be interrupted and adapts any type. Here are a thread that may wait, and five types.
+
+    Nothing waits for the server until somebody asks for rows or a number of changes: what is only executed goes along with
+    what comes next, and an error of it is raised there.
 
     Attributes:
-        changed: how many rows were changed through it so far, in all.
+        writes: how many statements that may change something were run through it so far.
     """
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self._connection = connection
         self._server = connection.pgconn
         self._types = Transformer(connection)
-        self._prepared: dict[str, bytes] = {}
-        self._result: PGresult | None = None
-        self._changes = 0
+        self._pipeline = Pipeline(connection.pgconn)
+        # Of the last statement: one for each time that it was run with other values.
+        self._found: list[PGresult] = []
         self._until = inf
-        self._is_cut = False  # libpq has said so, and does not know it yet
-        self.changed = 0
+        self.writes = 0
 
     @property
     def connection(self) -> Session:
@@ -128,46 +102,61 @@ class Session:
     @property
     def is_lost(self) -> bool:
         """Whether nothing more can be done with it."""
-        return self._is_cut or self._server.status == ConnStatus.BAD
+        return self._pipeline.is_lost
 
     @property
     def is_spoilt(self) -> bool:
-        """Whether its transaction takes nothing but a rollback."""
+        """Whether its transaction takes nothing but a rollback; only when it is settled."""
         return self._server.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.INTRANS)
+
+    @property
+    def is_last_to_blame(self) -> bool:
+        """Whether of all that failed it was the last statement itself, and none before it."""
+        return [result.status for result in self._found] == [ExecStatus.FATAL_ERROR]
 
     def execute(self, sql: str, values: Sequence[Any] = (), /) -> Session:
         """Run one statement.
 
         Raises:
-            psycopg.Error: it failed.
-            InvalidRequest: a value that PostgreSQL cannot hold, as a number beyond 64 bits.
+            psycopg.Error: the connection is lost.
             Unavailable: the time is over.
         """
-        if monotonic() > self._until:
-            raise Unavailable("This takes too long now.")
-        name = self._prepared.get(sql) or self._prepare(sql)
-        kinds = [type(value) for value in values]
-        sent: list[Any] = [_SENT[kind](value) for kind, value in zip(kinds, values, strict=True)]
-        formats = [Format.BINARY if kind is bytes else Format.TEXT for kind in kinds]
-        try:
-            result = self._checked(self._server.exec_prepared(name, sent, formats, Format.BINARY))
-        except psycopg.DataError as error:
-            raise InvalidRequest("The request contains a value that cannot be stored.") from error
-        self._result = result
-        status = result.command_status
-        if status is not None and not status.startswith(b"SELECT"):
-            self._changes = result.command_tuples or 0
-            self.changed += self._changes
-        return self
+        return self.executemany(sql, (values,))
 
     def executemany(self, sql: str, values: Iterable[Sequence[Any]], /) -> Session:
-        """Run one statement with each of ``values``, all of them under way together."""
-        with self._connection.cursor() as cursor:
-            cursor.executemany(_numbered(sql), [[*map(_storable, one)] for one in values])
-            self._changes = max(cursor.rowcount, 0)
-        self._result = None
-        self.changed += self._changes
+        """Run one statement with each of ``values``, all of them under way together; see ``execute``."""
+        if monotonic() > self._until:
+            raise Unavailable("This takes too long now.")
+        self._found = []
+        for one in values:
+            self._pipeline.send(sql, one, self._found)
+        if not sql.lstrip().startswith(("SELECT", "WITH")):
+            self.writes += 1
         return self
+
+    def fetchall(self) -> list[Any]:
+        """The rows that the last statement found; raises what ``settle`` raises."""
+        self.settle()
+        found: list[Any] = []
+        for result in self._found:
+            if result.ntuples:
+                self._types.set_pgresult(result)
+                found += self._types.load_rows(0, result.ntuples, tuple)
+        return found
+
+    def changes(self) -> int:
+        """How many rows the last statement changed; raises what ``settle`` raises."""
+        self.settle()
+        return sum([result.command_tuples or 0 for result in self._found])
+
+    def settle(self) -> None:
+        """Wait for all that was executed.
+
+        Raises:
+            psycopg.Error: one of the statements failed.
+            InvalidRequest: one had a value that PostgreSQL cannot hold, as a number beyond 64 bits.
+        """
+        self._pipeline.settle()
 
     @contextmanager
     def limited(self, within_s: float) -> Iterator[None]:
@@ -180,43 +169,17 @@ class Session:
 
     def script(self, statements: str) -> str | None:
         """Run statements without values in one round trip; returns the one value of the last, if it has one."""
-        result = self._checked(self._server.exec_(statements.encode()))
+        self._pipeline.leave()
+        result = self._pipeline.check(self._server.exec_(statements.encode()))
         found = result.get_value(0, 0) if result.ntuples else None
         return None if found is None else found.decode()
 
-    def fetchall(self) -> list[Any]:
-        """The rows that the last statement found."""
-        if self._result is None or not self._result.ntuples:
-            return []
-        self._types.set_pgresult(self._result)
-        return self._types.load_rows(0, self._result.ntuples, tuple)
-
-    def changes(self) -> int:
-        return self._changes
-
     def roll_back(self) -> None:
         """Undo the transaction, if there is one and still a server to undo it."""
+        with suppress(psycopg.Error, InvalidRequest):  # it is undone, whatever it came to
+            self.settle()
         if self._server.transaction_status != TransactionStatus.IDLE and not self.is_lost:
             self.script("ROLLBACK")
 
     def close(self) -> None:
         self._connection.close()
-
-    def _prepare(self, sql: str) -> bytes:
-        if len(self._prepared) >= PREPARED:
-            self.script("DEALLOCATE ALL")
-            self._prepared.clear()
-        name = b"s%d" % len(self._prepared)
-        self._checked(self._server.prepare(name, _numbered(sql)))
-        self._prepared[sql] = name
-        return name
-
-    def _checked(self, result: PGresult) -> PGresult:
-        if result.status not in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
-            if self.is_lost or result.error_field(DiagnosticField.SQLSTATE) is None:
-                # What has no code is libpq's own word and not the server's. A statement that could not be sent it calls
-                # failed on a good connection, as long as there was still something to read, as a server's last warning.
-                self._is_cut = True
-                raise psycopg.OperationalError(result.get_error_message())
-            raise psycopg.errors.error_from_result(result)
-        return result

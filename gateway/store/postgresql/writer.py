@@ -6,15 +6,19 @@ everything is serial then, across nodes, and what is numbered in a transaction b
 statement sees what was committed before it (READ COMMITTED), and so all that the lock's last holder did.
 
 When the connection is lost, nothing was acknowledged: the group runs again on a new one. Only when it was lost
-during COMMIT is it unknown what became of the group; the transaction's own number, asked for with the locks, finds
-it out from the server. Where even that fails, writers are told ``Unavailable``, and may ask again under their
-``clientMessageId`` or idempotency key.
+during COMMIT is it unknown what became of the group. So each leaves its number in the lane's row (``lanes``), in its own
+transaction, and there it is or it is not; a lock of the lane's own, held by each of its transactions, says that the lost
+one is over. (``pg_xact_status`` would cost nothing, and lie: a server that crashes forgets a transaction of which nothing
+was written, and gives its number to another, which is then "committed".) Where the server cannot be asked, writers are told
+``Unavailable``, and may ask again under their ``clientMessageId`` or idempotency key.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Final, Literal
 
@@ -23,6 +27,8 @@ import psycopg
 from psycopg import errors
 
 from gateway.errors import GatewayError
+from gateway.records import now_ms
+from gateway.store.connection import row
 from gateway.store.courier import Courier
 from gateway.store.groups import GroupWriter, Write
 from gateway.store.ports import Replayed
@@ -35,6 +41,13 @@ ATTEMPTS: Final = 3
 # How long the server is asked for what became of a COMMIT; a restart takes about a second.
 RESOLVE_S: Final = 3.0
 RESOLVE_PAUSE_S: Final = 0.05
+# The rows of lanes that are gone are kept for so long.
+ROW_MS: Final = 7 * 24 * 60 * 60 * 1000
+
+NOTE: Final = """
+    INSERT INTO lanes (id, number, used_at) VALUES (?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET number = excluded.number, used_at = excluded.used_at
+"""
 
 # Nobody's fault, and over when the group runs again.
 COLLISIONS: Final = (errors.DeadlockDetected, errors.SerializationFailure)
@@ -64,6 +77,9 @@ class Lane(GroupWriter):
         super().__init__(waiting_limit=waiting_limit, faults=FAULTS)
         self._url = url
         self._session: Session | None = None
+        # Its row, and its lock among those of the tenants.
+        self._id = secrets.randbits(62)
+        self._number = 0  # of the last group that was to be committed
         self._courier = Courier("store writer")
 
     def _begin(self) -> None:
@@ -102,12 +118,12 @@ class Lane(GroupWriter):
         attempt = 0
         while True:
             attempt += 1
-            if self._session is None:
+            session = self._session
+            if session is None:
                 try:
-                    self._session = connect(self._url)
+                    session = self._connect()
                 except psycopg.Error as error:
                     return _Ended(error, "server")
-            session = self._session
             try:
                 return self._attempt(session, group)
             except Exception as error:
@@ -119,61 +135,84 @@ class Lane(GroupWriter):
 
     def _attempt(self, session: Session, group: Sequence[Write]) -> _Ended:
         """Run the jobs once; what it raises is no job's fault, and nothing was committed."""
-        transaction = self._take_locks(session, group)
-        changed_before = session.changed
+        self._take_locks(session, group)
+        writes = session.writes
         for number, write in enumerate(group, 1):
-            changed = session.changed
-            write.error = None
             try:
-                write.result = write.job(session)
+                self._run_job(session, write)
+            except COLLISIONS:
+                raise
             except Exception as error:
-                refused = isinstance(error, (GatewayError, Replayed)) and session.changed == changed
-                if not refused or session.is_spoilt:
-                    if session.is_lost or isinstance(error, COLLISIONS):
-                        raise
-                    session.roll_back()
-                    return _Ended(error, "job", ran=number)
-                write.error = error
-        if session.changed == changed_before:
+                if session.is_lost:
+                    raise
+                session.roll_back()
+                return _Ended(error, "job", ran=number)
+        if session.writes == writes:
             session.roll_back()
             return _Ended()
         began = time.perf_counter()
+        self._number += 1
         try:
-            session.script("COMMIT")
-        except psycopg.Error as error:
+            session.execute(NOTE, (self._id, self._number, now_ms()))
+            # Along with all that nobody has asked for the result of: it fails when one of these does.
+            session.execute("COMMIT")
+            session.settle()
+        except FAULTS as error:
             if not session.is_lost:
                 raise
-            match self._what_became_of(transaction):
-                case "aborted":
+            match self._is_committed():
+                case False:
                     raise
-                case "committed":
-                    pass
-                case _:
+                case None:
                     return _Ended(error)
+        except Exception as error:
+            if session.is_last_to_blame:
+                raise
+            session.roll_back()
+            return _Ended(error, "job", ran=len(group))
         return _Ended(seconds=time.perf_counter() - began)
 
-    def _take_locks(self, session: Session, group: Sequence[Write]) -> str:
-        """Begin, and return the transaction's number, all in one round trip."""
-        keys = sorted({lock_of(write.tenant_id) for write in group if write.tenant_id is not None})
-        locks = "".join([f"SELECT pg_advisory_xact_lock({key}); " for key in keys])
-        return str(session.script(f"BEGIN; {locks}SELECT pg_current_xact_id()::text"))
+    def _run_job(self, session: Session, write: Write) -> None:
+        """Raises what spoils the transaction: of this job, or of one before it."""
+        writes = session.writes
+        write.error = None
+        try:
+            write.result = write.job(session)
+        except (GatewayError, Replayed) as error:
+            session.settle()
+            if session.writes != writes or session.is_spoilt:
+                raise
+            write.error = error
 
-    def _what_became_of(self, transaction: str) -> str | None:
-        """``committed``, ``aborted``, or None if the server does not say in time."""
+    def _take_locks(self, session: Session, group: Sequence[Write]) -> None:
+        """Begin, in one round trip."""
+        tenants = {lock_of(write.tenant_id) for write in group if write.tenant_id is not None}
+        locks = [f"SELECT pg_advisory_xact_lock({key})" for key in (self._id, *sorted(tenants))]
+        session.script("; ".join(["BEGIN", *locks]))
+
+    def _is_committed(self) -> bool | None:
+        """Whether the last group is, the connection having been lost; None if the server does not say in time."""
         until = time.monotonic() + RESOLVE_S
         while True:
             self._drop_session()
-            try:
-                self._session = connect(self._url)
-                said = self._session.script(f"SELECT pg_xact_status('{transaction}')")
-            except psycopg.Error:
-                # Whatever it was, the group must not run again while it may have been committed.
-                said = None
-            if said in ("committed", "aborted"):
-                return str(said)
+            # Whatever goes wrong, the group must not run again while it may have been committed.
+            with suppress(psycopg.Error):
+                session = self._connect()
+                # The server may still be at it.
+                session.script(f"BEGIN; SET LOCAL lock_timeout = {RESOLVE_S:.0f}000")
+                session.script(f"SELECT pg_advisory_xact_lock({self._id})")
+                found = row(session, "SELECT number FROM lanes WHERE id = ?", (self._id,))
+                session.roll_back()
+                return found == (self._number,)
             if time.monotonic() > until:
                 return None
             time.sleep(RESOLVE_PAUSE_S)
+
+    def _connect(self) -> Session:
+        session = self._session = connect(self._url)
+        session.execute("DELETE FROM lanes WHERE used_at < ?", (now_ms() - ROW_MS,))
+        session.settle()
+        return session
 
     def _drop_session(self) -> None:
         if self._session is not None:
