@@ -16,7 +16,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import structlog
 import trio
 
 from gateway.api.answers import failure
@@ -61,6 +60,7 @@ from gateway.errors import ConfigError
 from gateway.net.asgi import Web
 from gateway.net.door import Door
 from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
+from gateway.net.leaving import send_away
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.polling import EngineEndpoint
@@ -85,14 +85,6 @@ FRAGMENTS = 1_024
 
 ATTACHMENTS = 8
 """Most binary attachments of a packet that are read before the packet is refused."""
-
-GOING_AWAY = 1001
-GOING_BATCH = 200
-"""Most clients told to go before the loop turns to others."""
-
-GOING_STEP_S = 0.05
-
-log = structlog.get_logger(__name__)
 
 
 class Node:
@@ -183,6 +175,9 @@ class Node:
         )
         self.api = Api(self._services())
         self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
+        self._socket_settings = SocketSettings(
+            connect_s=config.socket.connect_s, inbox=config.socket.inbox, max_attachments=ATTACHMENTS
+        )
         self.sessions = EngineSessions(
             settings=self._engine_settings(),
             wheel=self.wheel,
@@ -291,13 +286,10 @@ class Node:
         )
 
     def _accept(self, engine: EngineSession) -> SocketIO:
-        settings = self.config.socket
         return SocketIO(
             engine,
             application=self._sockets,
-            settings=SocketSettings(
-                connect_s=settings.connect_s, inbox=settings.inbox, max_attachments=ATTACHMENTS
-            ),
+            settings=self._socket_settings,
             wheel=self.wheel,
             workers=self.workers,
         )
@@ -350,15 +342,7 @@ class Node:
         """
         self._leaving = True
         self.door.retire()
-        sessions = self.sessions.all()
-        steps = max(1, int(over_s / GOING_STEP_S), len(sessions) // GOING_BATCH)
-        for step in range(steps):
-            for session in sessions[step::steps]:
-                session.close("server shutting down", code=GOING_AWAY)
-            await trio.sleep(over_s / steps)
-        # And those who have come meanwhile, on a connection that a proxy has kept.
-        for session in self.sessions.all():
-            session.close("server shutting down", code=GOING_AWAY)
+        await send_away(self.sessions, over_s=over_s)
 
     def statistics(self) -> dict[str, dict[str, Any]]:
         """Everybody's counters, by name."""
