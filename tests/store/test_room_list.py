@@ -1,10 +1,33 @@
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import apsw
 import pytest
 
 from gateway.errors import InvalidRequest
+from gateway.store import rooms
+from gateway.store.engine import open_store
 
-from .conftest import Home
+from .conftest import SETTINGS, Clock, Home
+
+
+class Asked:
+    """A cursor that notes the statements it was given."""
+
+    def __init__(self, cursor: apsw.Cursor) -> None:
+        self.connection = cursor.connection
+        self.statements: list[str] = []
+        self._cursor = cursor
+
+    def execute(self, sql: str, values: Sequence[Any] = (), /) -> apsw.Cursor:
+        self.statements.append(sql)
+        return self._cursor.execute(sql, values)
+
+    def executemany(self, sql: str, values: Iterable[Sequence[Any]], /) -> apsw.Cursor:
+        raise AssertionError("a list writes nothing")
 
 
 async def names(home: Home, **query: object) -> list[str | None]:
@@ -108,3 +131,30 @@ async def test_a_cursor_of_somebody_elses_making_is_refused(home: Home) -> None:
     for cursor in ("", "!", "cjE", "äöü", page.next_cursor):
         with pytest.raises(InvalidRequest):
             await home.store.rooms_page(home.tenant_id, viewer_id="ann", cursor=cursor)
+
+
+async def test_it_is_one_query_however_many_rooms_and_messages_there_are(
+    tmp_path: Path, clock: Clock
+) -> None:
+    file = tmp_path / "gateway.db"
+    async with open_store(file, settings=SETTINGS, clock=clock) as store:
+        home = Home(store, clock, (await store.create_tenant("Home")).id)
+        for number in range(5):
+            room = await home.room("ann", "bob", name=str(number))
+            await home.say(room.id, "bob")
+        asked = Asked(apsw.Connection(str(file)).cursor())
+
+        page = rooms.page(
+            asked,
+            home.tenant_id,
+            viewer_id="ann",
+            participant_id=None,
+            external_id=None,
+            custom_types=(),
+            limit=50,
+            cursor=None,
+        )
+
+        assert [(room.unread_count, room.last_message is not None) for room in page.rooms] == [(1, True)] * 5
+        assert len(asked.statements) == 1
+        asked.connection.close()
