@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from tests.e2e.conftest import Opener, end
+from tests.support.lines import Line, at_once
 from tests.support.livekit_served import ServedLiveKit, serve_livekit
-from tests.support.platform import Person, Platform, read
+from tests.support.platform import Platform, read
 from tests.support.process import Gateway
 
 CROSSINGS = 1_000
@@ -57,54 +56,9 @@ def caller(calling: Gateway) -> Iterator[Platform]:
     platform.close()
 
 
-class Line:
-    """Two people and the room they call each other in."""
-
-    def __init__(self, platform: Platform) -> None:
-        self.ann, self.bob = platform.person("ann"), platform.person("bob")
-        self.room_id = platform.room(self.ann, self.bob).id
-
-    def ask(self, person: Person, path: str = "") -> httpx2.Response:
-        return person.rest.post(f"/chat/rooms/{self.room_id}/calls{path}", {})
-
-    def start(self, person: Person) -> dict[str, Any]:
-        call: dict[str, Any] = read(self.ask(person), dict[str, Any])["call"]
-        return call
-
-    def live(self) -> dict[str, Any]:
-        answer = self.ann.rest.get(f"/chat/rooms/{self.room_id}/calls/active")
-        call: dict[str, Any] = read(answer, dict[str, Any])["call"]
-        return call
-
-    def outcomes(self) -> list[str]:
-        """Of the call logs in the room, oldest first."""
-        found: list[str] = []
-        query: dict[str, Any] = {"limit": 100}
-        while True:
-            path = f"/chat/rooms/{self.room_id}/messages"
-            page = read(self.ann.rest.get(path, **query), dict[str, Any])
-            parts = [part for message in page["messages"] for part in message["parts"]]
-            found += [part["data"]["outcome"] for part in parts if part["type"] == "data-call"]
-            if page["nextCursor"] is None:
-                return found[::-1]
-            query["cursor"] = page["nextCursor"]
-
-
 @pytest.fixture
 def line(caller: Platform) -> Line:
     return Line(caller)
-
-
-def at_once(*asks: Callable[[], httpx2.Response]) -> list[httpx2.Response]:
-    """The answers to requests that are sent in the same moment."""
-    barrier = threading.Barrier(len(asks))
-
-    def send(ask: Callable[[], httpx2.Response]) -> httpx2.Response:
-        barrier.wait()
-        return ask()
-
-    with ThreadPoolExecutor(len(asks)) as threads:
-        return list(threads.map(send, asks))
 
 
 def test_a_call_rings_on_every_device_and_falls_silent_on_all_but_the_one_that_answers(

@@ -59,6 +59,7 @@ class FakeLiveKit:
     Attributes:
         rooms: by name.
         asked: the methods that were called, in order, with the ids that their requests carried.
+        looked: when it was asked who is in a room (monotonic), by its name.
         webhooks: all that were made, sent or not.
         on_webhook: is handed each.
         failing: how many further requests are answered 503; ``away``: none reaches it at all.
@@ -68,6 +69,7 @@ class FakeLiveKit:
         self.key, self.secret = key, secret
         self.rooms: dict[str, FakeRoom] = {}
         self.asked: list[tuple[str, str]] = []
+        self.looked: dict[str, list[float]] = {}
         self.webhooks: list[Webhook] = []
         self.on_webhook: Callable[[Webhook], None] = lambda webhook: None
         self.failing = 0
@@ -155,6 +157,7 @@ class FakeLiveKit:
             case "ListParticipants":
                 name = room.ListParticipantsRequest.FromString(body).room
                 self._need(grants.room_admin and grants.room == name)
+                self.looked.setdefault(name, []).append(time.monotonic())
                 present = self.rooms[name].present if name in self.rooms else {}
                 return room.ListParticipantsResponse(
                     participants=[

@@ -136,6 +136,12 @@ class Platform:
         self._people.append(person)
         return person
 
+    def at(self, url: str, person: Person) -> Person:
+        """The same person with the same token, who asks another gateway."""
+        there = Person(url, person.id, person.token, verify=self._verify)
+        self._people.append(there)
+        return there
+
     def mint(self, user_id: str, expires_in_s: int | None = None) -> dict[str, Any]:
         body = {"userId": user_id} | ({} if expires_in_s is None else {"expiresIn": expires_in_s})
         return read(self.rest.post("/auth/token", body), dict[str, Any])
