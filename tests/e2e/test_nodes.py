@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ from tests.support.sio import PythonClients
 
 BACK_S = 3.0
 """How long events of another node may take while Redis is not there, and after it has come back."""
+
+PROMPT_S = 1.0
+STANDSTILL_S = 6.0
+"""More than a node waits before it takes Redis for gone."""
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +99,18 @@ class Talk:
         for thread in threads:
             thread.join()
 
+    def require_promptness_again(self) -> None:
+        """Soon what Ann says is at the other node at once again, and not by its looking into the log."""
+        deadline = time.monotonic() + BACK_S
+        while not all(self._crosses_promptly() for _ in range(5)):
+            assert time.monotonic() < deadline
+
+    def _crosses_promptly(self) -> bool:
+        began = time.monotonic()
+        message = self.ann.send(self.room, "does it cross?")
+        self.there.inbox.take("new-message", id=message.id, within_s=BACK_S)
+        return time.monotonic() - began < PROMPT_S
+
     def require_the_whole_history_in_order(self) -> None:
         """Both devices have been told of every message, once, in the order in which the room has them."""
         last = self.ann.send(self.room, "the last")
@@ -130,6 +147,7 @@ def test_redis_flushed_and_its_connections_cut_while_people_write(talk: Talk, re
     finally:
         done.set()
         disturbing.join()
+    talk.require_promptness_again()
     talk.require_the_whole_history_in_order()
 
 
@@ -144,6 +162,24 @@ def test_without_redis_events_come_late_and_with_it_at_once_again(talk: Talk, re
     finally:
         redis.start()
     talk.both(20)
+    talk.require_the_whole_history_in_order()
+
+
+def test_redis_that_stands_still_holds_up_nobody_on_one_node_and_others_but_shortly(
+    talk: Talk, redis: RedisServer
+) -> None:
+    redis.signal(signal.SIGSTOP)
+    try:
+        stopped = time.monotonic()
+        while time.monotonic() < stopped + STANDSTILL_S:
+            began = time.monotonic()
+            message = talk.ann.send(talk.room, "while it stands still")
+            talk.here.inbox.take("new-message", id=message.id)
+            assert time.monotonic() - began < PROMPT_S
+        talk.there.inbox.take("new-message", id=message.id, within_s=BACK_S)
+    finally:
+        redis.signal(signal.SIGCONT)
+    talk.require_promptness_again()
     talk.require_the_whole_history_in_order()
 
 
