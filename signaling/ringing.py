@@ -59,11 +59,30 @@ class Departures:
 async def run_call_watch(
     *, upkeep: Upkeep, store: CallStore, departures: Departures, clock: Callable[[], int]
 ) -> None:
-    """Watch, for ever.
+    """Watch, for ever: two tasks, so that a room which cannot be looked at keeps no ring from ending.
 
     Args:
         clock: milliseconds since the epoch.
     """
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_run_rings, upkeep, store, clock)
+        nursery.start_soon(_run_departures, upkeep, departures)
+
+
+async def _run_rings(upkeep: Upkeep, store: CallStore, clock: Callable[[], int]) -> None:
+    while True:
+        try:
+            while due := await store.due_calls(clock(), limit=AT_ONCE):
+                async with trio.open_nursery() as nursery:
+                    for call in due:
+                        nursery.start_soon(upkeep.ring_out, call)
+        except Exception:
+            # The one boundary: what the store cannot do now must not end every ring for good.
+            log.exception("ending rings failed; trying again")
+        await trio.sleep(LOOK_S)
+
+
+async def _run_departures(upkeep: Upkeep, departures: Departures) -> None:
     sweep_at = trio.current_time()
     while True:
         try:
@@ -73,14 +92,10 @@ async def run_call_watch(
                 sweep_at = trio.current_time() + SWEEP_S
             for room_id in rooms:
                 await upkeep.drop_strays(room_id=room_id)
-            while due := await store.due_calls(clock(), limit=AT_ONCE):
-                async with trio.open_nursery() as nursery:
-                    for call in due:
-                        nursery.start_soon(upkeep.ring_out, call)
         except Exception:
-            # The one boundary: what the store cannot do now must not end every ring for good.
+            # The one boundary, as above. Which rooms were not looked at is forgotten: all are, next.
             sweep_at = trio.current_time()
-            log.exception("looking after calls failed; trying again")
+            log.exception("looking after those who left a room failed; trying again")
             await trio.sleep(LOOK_S)
         with trio.move_on_after(LOOK_S):
             await departures.wait()

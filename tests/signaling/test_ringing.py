@@ -209,3 +209,21 @@ async def test_a_store_that_fails_for_a_while_does_not_end_the_watch(
     assert house.status(call_id) is Status.RINGING
     await trio.sleep(4)
     assert house.status(call_id) is Status.MISSED
+
+
+async def test_a_room_that_cannot_be_looked_at_keeps_no_ring_from_ending(
+    house: House,
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    node = house.node()
+    call_id = await house.start(node)
+
+    async def fails(*, room_id: str | None, limit: int) -> Any:
+        raise OSError("nothing can be read of who has left")
+
+    monkeypatch.setattr(house.store, "call_strays", fails)
+    nursery.start_soon(node.run)
+    await trio.sleep(POLICY.ring_s + 2 * LOOK_S)
+    assert house.status(call_id) is Status.MISSED
