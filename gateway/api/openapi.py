@@ -28,6 +28,11 @@ _PARTS: Final = {
     "minItems": 1,
     "maxItems": MAX_PARTS,
 }
+# Not below /v1, and so without a route here: a client that put such an address together would have no signature.
+_DESCRIPTION: Final = (
+    "Rooms, messages, files and calls for a platform's own users. Addresses of files come whole, in answers and events:"
+    " one PUT of the bytes to an uploadUrl, GET from a url or accessUrl, without credentials."
+)
 # Fields that the code carries as raw JSON, which says nothing of their shape.
 _RAW: Final[dict[tuple[str, str], dict[str, Any]]] = {
     ("Message", "parts"): {**_PARTS, "minItems": 0},
@@ -67,7 +72,7 @@ def openapi_document(
         "info": {
             "title": "Gateway",
             "version": version,
-            "description": "Rooms, messages and receipts for a platform's own users.",
+            "description": _DESCRIPTION,
         },
         "servers": [{"url": server_url or "/"}],
         "paths": paths,

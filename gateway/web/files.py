@@ -122,3 +122,6 @@ def mount_files(site: QuartTrio, files: Files) -> None:
     @site.route("/files/<upload_id>", methods=["OPTIONS"], provide_automatic_options=False)
     async def preflight(upload_id: str) -> Response:
         return Response(b"", 200, _CORS)
+
+    # No view: a PUT does not come here. The rule is for ``Allow``, which tells of all methods of the address.
+    site.add_url_rule("/files/<upload_id>", "put", methods=["PUT"], provide_automatic_options=False)

@@ -134,6 +134,11 @@ class TestErrors:
         assert "GET" in response.headers["Allow"]
         assert (await response.get_json())["code"] == "method_not_allowed"
 
+    async def test_a_file_is_read_and_sent_at_one_address(self, site: QuartTrio) -> None:
+        response = await site.test_client().post("/files/1")
+        assert response.status_code == 405
+        assert response.headers["Allow"] == "GET, HEAD, OPTIONS, PUT"
+
     async def test_a_bug_is_confessed_without_its_details(
         self, site: QuartTrio, around: Surroundings
     ) -> None:
