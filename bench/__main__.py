@@ -33,6 +33,7 @@ BENCHES = (
     "recovery",
     "processes",
     "soak",
+    "growth",
 )
 
 

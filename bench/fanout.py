@@ -32,12 +32,13 @@ def run(options: Options) -> Report:
         options,
         options.chosen(PEERS),
         sizes,
-        lambda server, sessions: _measure(server, sessions, options),
+        lambda server, sessions: measure(server, sessions, options),
     )
     return report
 
 
-def _measure(name: str, sessions: int, options: Options) -> Measured:
+def measure(name: str, sessions: int, options: Options) -> Measured:
+    """One server with so many sessions, one message in flight and eight."""
     with contextlib.ExitStack() as stack:
         on_stage = stack.enter_context(stage(name, options, sessions=sessions, room=sessions, join=False))
         loop = Loop()

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -25,6 +26,8 @@ ENVIRONMENT = {
     "GATEWAY_LIMITS_SEND_MESSAGE_BURST": "1000000",
     "GATEWAY_LIMITS_JOIN_ROOM_PER_S": "1000000",
     "GATEWAY_LIMITS_JOIN_ROOM_BURST": "1000000",
+    "GATEWAY_LIMITS_SEARCH_PER_S": "1000000",
+    "GATEWAY_LIMITS_SEARCH_BURST": "1000000",
     "GATEWAY_LIMITS_TYPING_PER_S": "1000000",
     "GATEWAY_LIMITS_TYPING_BURST": "1000000",
     "GATEWAY_LIMITS_ROOM_PARTICIPANTS": "20000",
@@ -38,6 +41,15 @@ ENVIRONMENT = {
 def bare_environment() -> dict[str, str]:
     """This process's environment without settings of the gateway."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant in the data folder of a gateway."""
+
+    folder: Path
+    id: str
+    api_key: str
 
 
 class Platform:
@@ -84,25 +96,24 @@ def platform(
     *,
     nodes: int = 1,
     environment: Mapping[str, str] | None = None,
-    folder: Path | None = None,
+    tenant: Tenant | None = None,
 ) -> Iterator[Platform]:
-    """A gateway with a fresh tenant.
+    """A gateway, and a backend of one of its tenants.
 
     Args:
         nodes: how many gateways share its data folder.
         environment: further settings.
-        folder: its data; a fresh one unless there are some already.
+        tenant: whose; of a gateway with nothing in it unless there is one already.
 
     Raises:
         BenchError: it did not start.
     """
-    folder = folder or Path(mkdtemp(prefix="gateway-", dir=options.scratch))
     environment = {**bare_environment(), **ENVIRONMENT, **(environment or {})}
     with contextlib.ExitStack() as stack:
         if options.workers > 1:
             environment |= stack.enter_context(_shared_services(options))
-        api_key = create_tenant(folder, environment)[1]
-        argv = [*GATEWAY_PROGRAM, "serve", "--host", "127.0.0.1", "--data", str(folder)]
+        tenant = tenant or new_tenant(options, environment)
+        argv = [*GATEWAY_PROGRAM, "serve", "--host", "127.0.0.1", "--data", str(tenant.folder)]
         argv += ["--workers", str(options.workers)]
         servers = []
         for number in range(nodes):
@@ -112,24 +123,25 @@ def platform(
                 [*argv, "--port", str(port)],
                 port=port,
                 cores=options.server_cores,
-                log=folder / f"gateway-{number}.log",
+                log=tenant.folder / f"gateway-{number}.log",
                 environment=environment,
                 profiler=options.profiler,
             )
             servers.append(stack.enter_context(server))
-        yield Platform(servers, api_key)
+        yield Platform(servers, tenant.api_key)
 
 
-def create_tenant(folder: Path, environment: Mapping[str, str]) -> tuple[str, str]:
-    """A tenant of the gateway with this data folder: its id and its API key.
+def new_tenant(options: Options, environment: Mapping[str, str] | None = None) -> Tenant:
+    """The first tenant of a gateway that is not running yet, in a new data folder.
 
     Raises:
         BenchError: it was refused.
     """
+    folder = Path(mkdtemp(prefix="gateway-", dir=options.scratch))
     made = subprocess.run(
         [*GATEWAY_PROGRAM, "tenant", "create", "bench", "--json", "--data", str(folder)],
         cwd=ROOT,
-        env=environment,
+        env=environment or bare_environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -137,7 +149,7 @@ def create_tenant(folder: Path, environment: Mapping[str, str]) -> tuple[str, st
     if made.returncode:
         raise BenchError(f"gateway tenant create failed: {made.stderr.strip()[-300:]}")
     tenant = json.loads(made.stdout)
-    return tenant["id"], tenant["apiKey"]
+    return Tenant(folder, tenant["id"], tenant["apiKey"])
 
 
 @contextlib.contextmanager

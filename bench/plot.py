@@ -16,10 +16,14 @@ from bench.loop import BenchError
 from bench.report import better_high
 
 BAR_INCHES = 0.24
+ORDERS_APART = 20
+"""Figures that differ by more have a logarithmic scale."""
+
 CURVE_BARS = 12
 """A panel of curves is as high as so many bars."""
 
 OUR_COLOUR = "#1668c1"
+LINE_COLOURS = (OUR_COLOUR, "#d0603a", "#4c9a5a", "#8a5ac1", "#b08a2e")
 COLOURS = ("#9aa5b1", "#c7b299", "#a3b899", "#b79ac1", "#d0a0a0", "#99b8b8")
 
 
@@ -77,14 +81,18 @@ def _panels(report: Mapping[str, Any]) -> list[tuple[int, Callable[[Any], None]]
 
 
 def _curves(axes: Any, curve: Mapping[str, Any]) -> None:
-    for (name, points), colour in zip(curve["lines"].items(), cycle((OUR_COLOUR, *COLOURS)), strict=False):
+    for (name, points), colour in zip(curve["lines"].items(), cycle(LINE_COLOURS), strict=False):
         axes.plot(*zip(*points, strict=True), label=name, color=colour, marker="." if curve["wide"] else None)
     if curve["wide"]:
         axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
+    found = [value for points in curve["lines"].values() for _, value in points]
+    if min(found) * ORDERS_APART < max(found):
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=7)
+    axes.tick_params(which="both", labelsize=7)
     axes.set_xlabel(curve["x"], size=8)
     axes.set_ylabel(curve["y"], size=8)
     axes.set_title(curve["title"], size=9, loc="left")

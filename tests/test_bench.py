@@ -36,6 +36,19 @@ CASES = {
     "processes": (["1 processes", "2 processes"], "messages_per_s"),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
     "soak": (["20 people"], "pss_mb"),
+    "growth": (
+        [
+            f"{axis} {size}"
+            for axis, sizes in {
+                "room-size": (1, 20),
+                "rooms": (1, 20),
+                "connections": (20, 40),
+                "messages": (200, 400),
+            }.items()
+            for size in sizes
+        ],
+        "cpu_us_per_operation",
+    ),
 }
 
 
