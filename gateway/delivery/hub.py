@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from gateway.delivery.session import Session
+
+Users: TypeAlias = Mapping[str, tuple[Session, ...]]
+"""User id to his sessions. A tuple, since nearly everybody has one, and a list of one takes twice as much."""
 
 
 class Hub:
     """The sessions of this node, found by user (delivery) and by active room (room presence)."""
 
     def __init__(self) -> None:
-        self._tenants: dict[str, dict[str, list[Session]]] = {}
-        self._rooms: dict[str, dict[str, list[Session]]] = {}
+        self._tenants: dict[str, dict[str, tuple[Session, ...]]] = {}
+        self._rooms: dict[str, dict[str, tuple[Session, ...]]] = {}
         self._count = 0
 
     def add(self, session: Session) -> bool:
         """Register; True if it is the user's first session here."""
         users = self._tenants.setdefault(session.tenant_id, {})
         self._count += 1
-        mine = users.get(session.user_id)
-        if mine is None:
-            users[session.user_id] = [session]
-            return True
-        mine.append(session)
-        return False
+        return _join(users, session)
 
     def remove(self, session: Session) -> bool:
         """Forget; True if it was the user's last session here. The session must have left its room."""
         users = self._tenants[session.tenant_id]
-        mine = users[session.user_id]
-        mine.remove(session)
         self._count -= 1
-        if mine:
+        if not _part(users, session):
             return False
-        del users[session.user_id]
         if not users:
             del self._tenants[session.tenant_id]
         return True
@@ -46,12 +42,7 @@ class Hub:
         """
         session.room_id = room_id
         users = self._rooms.setdefault(room_id, {})
-        mine = users.get(session.user_id)
-        if mine is None:
-            users[session.user_id] = [session]
-            return True
-        mine.append(session)
-        return False
+        return _join(users, session)
 
     def leave(self, session: Session) -> bool:
         """Leave the active room; True if no session of the user is left in it."""
@@ -60,20 +51,17 @@ class Hub:
             return False
         session.room_id = None
         users = self._rooms[room_id]
-        mine = users[session.user_id]
-        mine.remove(session)
-        if mine:
+        if not _part(users, session):
             return False
-        del users[session.user_id]
         if not users:
             del self._rooms[room_id]
         return True
 
-    def users(self, tenant_id: str) -> dict[str, list[Session]]:
+    def users(self, tenant_id: str) -> Users:
         """The tenant's connected users and their sessions; for reading only."""
         return self._tenants.get(tenant_id, {})
 
-    def present(self, room_id: str) -> dict[str, list[Session]]:
+    def present(self, room_id: str) -> Users:
         """The users who have this room open, with those sessions; for reading only."""
         return self._rooms.get(room_id, {})
 
@@ -101,3 +89,20 @@ class Hub:
             "users": sum(len(users) for users in self._tenants.values()),
             "rooms_open": len(self._rooms),
         }
+
+
+def _join(users: dict[str, tuple[Session, ...]], session: Session) -> bool:
+    """True if it is the user's first."""
+    mine = users.get(session.user_id)
+    users[session.user_id] = (session,) if mine is None else (*mine, session)
+    return mine is None
+
+
+def _part(users: dict[str, tuple[Session, ...]], session: Session) -> bool:
+    """True if it was the user's last."""
+    left = tuple([other for other in users[session.user_id] if other is not session])
+    if left:
+        users[session.user_id] = left
+        return False
+    del users[session.user_id]
+    return True
