@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 import structlog
 
 from gateway.api.answers import encoded, failure, preflight
-from gateway.api.auth import Caller
 from gateway.api.matching import Matcher, Route
 from gateway.api.services import Services
 from gateway.api.table import ROUTES
@@ -47,7 +46,10 @@ class Api:
             if route.who != "either" and caller.is_server != (route.who == "key"):
                 needed = "the API key" if route.who == "key" else "a session token"
                 raise Forbidden(f"This needs {needed}.")
-            response = await self._answer(route, caller, request, segments)
+            try:
+                response = await route.handler(self._services, caller, request, *segments)
+            except Replayed as replayed:
+                response = encoded(replayed.status, replayed.body)
             if route.answer in self._with_messages:
                 # Here for all of them, so that no route forgets to make the URLs of the files in its messages.
                 response.body = self._services.links.shown(response.body, origin=request.origin)
@@ -63,12 +65,6 @@ class Api:
                 user_id=caller.user_id if caller else None,
             )
             return failure(GatewayError("Something went wrong here; it has been logged."))
-
-    async def _answer(self, route: Route, caller: Caller, request: Request, segments: list[str]) -> Response:
-        try:
-            return await route.handler(self._services, caller, request, *segments)
-        except Replayed as replayed:
-            return encoded(replayed.status, replayed.body)
 
 
 def _with_messages(routes: Iterable[Route]) -> frozenset[type]:

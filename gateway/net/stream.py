@@ -30,18 +30,23 @@ class PlainStream(trio.abc.HalfCloseableStream):
             except OSError as error:
                 raise trio.BrokenResourceError(str(error)) from error
 
+    def send_nowait(self, data: bytes | bytearray | memoryview) -> bytes | bytearray | memoryview:
+        """Send what the kernel takes at once; returns the rest.
+
+        Raises:
+            trio.BrokenResourceError: the peer is gone.
+        """
+        try:
+            sent = self.socket.send(data)
+        except BlockingIOError:
+            return data
+        except OSError as error:
+            raise trio.BrokenResourceError(str(error)) from error
+        return b"" if sent == len(data) else memoryview(data)[sent:]
+
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """A checkpoint only when the kernel does not take everything at once."""
-        left = memoryview(data)
-        while True:
-            try:
-                left = left[self.socket.send(left) :]
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                raise trio.BrokenResourceError(str(error)) from error
-            if not left:
-                return
+        while data := self.send_nowait(data):
             await self.wait_send_all_might_not_block()
 
     async def wait_send_all_might_not_block(self) -> None:

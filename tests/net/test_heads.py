@@ -185,6 +185,15 @@ class TestHead:
         assert head is not None
         assert len(head.raw) == SETTINGS.head_bytes
 
+    async def test_one_like_the_last_is_not_parsed_again_and_any_other_is(self, pair: Pair) -> None:
+        connection, client = pair
+        one, other = (b"GET /%b HTTP/1.1\r\nHost: h\r\n\r\n" % path for path in (b"x", b"y"))
+        await client.send_all(one + one + other + one)
+        first, second, third, fourth = [await connection.head() for _ in range(4)]
+        assert first is not None
+        assert second is first
+        assert [head.path for head in (third, fourth) if head] == ["/y", "/x"]
+
     async def test_empty_lines_before_it_are_passed_over(self, pair: Pair) -> None:
         connection, client = pair
         await client.send_all(b"\r\n\n\r\nGET /x HTTP/1.1\r\nHost: h\r\n\r\n")
