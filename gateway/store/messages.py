@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 import uuid_utils
+from msgspec.structs import replace
 
-from gateway.errors import InvalidRequest, no_such_room
+from gateway.errors import GatewayError, InvalidRequest, no_such_room
 from gateway.records import LogEvent, Message, ParentMessage, Reaction, Sent, iso
 from gateway.store import attachments, log
 from gateway.store.connection import Cursor, row
@@ -25,6 +27,17 @@ SELECT = """
         own.pinned_at, own.pinned_by, own.forwarded_from_id, own.forwarded_from_sender_id,
         parent.id, parent.sender_id, parent.parts, parent.preview_text, parent.deleted_at, own.seq
     FROM messages AS own LEFT JOIN messages AS parent ON parent.id = own.parent_message_id
+"""
+
+# Which of several drafts it is for, and the place of that.
+_PLACE: Final = """
+    SELECT CAST(? AS INTEGER), rooms.seq, activity_at, is_frozen, roster_version, last_number, log_epoch,
+        (SELECT max(number) FROM log WHERE tenant_id = tenants.id),
+        user_id IS NOT NULL,
+        (SELECT id FROM messages WHERE room_id = rooms.id AND sender_id = ? AND client_message_id = ?)
+    FROM rooms JOIN tenants ON tenants.id = rooms.tenant_id
+        LEFT JOIN participants ON room_id = rooms.id AND user_id = ?
+    WHERE rooms.id = ? AND rooms.tenant_id = ?
 """
 
 
@@ -48,10 +61,63 @@ class Place(msgspec.Struct, frozen=True):
     sender_is_in: bool
     stored_id: str | None
 
+    def time(self, now: int) -> int:
+        """Of the next message. Clients sort by createdAt alone: it must grow even within a millisecond, and when the
+        clock is set back.
+        """
+        return max(now, self.activity_at + 1)
+
 
 def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
     """See ``Store.send_message``: one statement that reads and four that write, whatever the size of the room."""
-    place = _sendable(db, draft)
+    return _send(db, rosters, draft, _place(db, draft), now)
+
+
+def send_each(
+    db: Cursor, rosters: Rosters, drafts: Sequence[MessageDraft], now: int
+) -> list[Sent | GatewayError]:
+    """``send`` one after the other, with one question to the database for all of them: what a send changes of the places
+    of those after it is known here.
+
+    Returns for each what ``send`` returns, or raises.
+    """
+    asked = [_place_values(draft, number) for number, draft in enumerate(drafts)]
+    places = {number: Place(*found) for number, *found in db.executemany(_PLACE, asked).fetchall()}
+    newest: dict[str, Place] = {}
+    heads: dict[str, int] = {}
+    stored: dict[tuple[str, str, str | None], str] = {}
+    outcomes: list[Sent | GatewayError] = []
+    for number, draft in enumerate(drafts):
+        place, said = places.get(number), (draft.room_id, draft.sender_id, draft.client_message_id)
+        if place is not None:
+            last = newest.get(draft.room_id, place)
+            place = replace(
+                place,
+                seq=last.seq,
+                activity_at=last.activity_at,
+                last_number=last.last_number,
+                head=heads.get(draft.tenant_id, place.head),
+                stored_id=stored.get(said, place.stored_id),
+            )
+        try:
+            sent = _send(db, rosters, draft, place, now)
+        except GatewayError as error:
+            outcomes.append(error)
+            continue
+        outcomes.append(sent)
+        if place is not None and sent.event is not None:
+            head = heads[draft.tenant_id] = sent.event.number
+            newest[draft.room_id] = replace(
+                place, seq=place.seq + 1, activity_at=place.time(now), last_number=head
+            )
+            if draft.client_message_id is not None:
+                stored[said] = sent.message.id
+    return outcomes
+
+
+def _send(db: Cursor, rosters: Rosters, draft: MessageDraft, found: Place | None, now: int) -> Sent:
+    """Refuses, if it does, before anything is written."""
+    place = _sendable(draft, found)
     if place.stored_id is not None:
         stored = row(db, f"{SELECT} WHERE own.id = ?", (place.stored_id,))
         assert stored is not None  # it was found in this transaction
@@ -78,11 +144,10 @@ def announce(db: Cursor, draft: MessageDraft, told: tuple[str, ...], now: int) -
 
 def require_sendable(db: Cursor, draft: MessageDraft) -> None:
     """Raise what ``send`` would raise for the room of this draft, and write nothing."""
-    _sendable(db, draft)
+    _sendable(draft, _place(db, draft))
 
 
-def _sendable(db: Cursor, draft: MessageDraft) -> Place:
-    place = _place(db, draft)
+def _sendable(draft: MessageDraft, place: Place | None) -> Place:
     if place is None or not place.sender_is_in:
         raise no_such_room()
     if place.is_frozen and not draft.by_server and place.stored_id is None:
@@ -91,20 +156,19 @@ def _sendable(db: Cursor, draft: MessageDraft) -> Place:
 
 
 def _place(db: Cursor, draft: MessageDraft) -> Place | None:
-    found = row(
-        db,
-        """
-        SELECT rooms.seq, activity_at, is_frozen, roster_version, last_number, log_epoch,
-            (SELECT max(number) FROM log WHERE tenant_id = tenants.id),
-            user_id IS NOT NULL,
-            (SELECT id FROM messages WHERE room_id = rooms.id AND sender_id = ? AND client_message_id = ?)
-        FROM rooms JOIN tenants ON tenants.id = rooms.tenant_id
-            LEFT JOIN participants ON room_id = rooms.id AND user_id = ?
-        WHERE rooms.id = ? AND rooms.tenant_id = ?
-        """,
-        (draft.sender_id, draft.client_message_id, draft.sender_id, draft.room_id, draft.tenant_id),
+    found = row(db, _PLACE, _place_values(draft, 0))
+    return None if found is None else Place(*found[1:])
+
+
+def _place_values(draft: MessageDraft, number: int) -> tuple[Any, ...]:
+    return (
+        number,
+        draft.sender_id,
+        draft.client_message_id,
+        draft.sender_id,
+        draft.room_id,
+        draft.tenant_id,
     )
-    return None if found is None else Place(*found)
 
 
 def _add(
@@ -120,8 +184,7 @@ def _add(
     nothing asked.
     """
     message_id, seq = str(uuid_utils.uuid7()), place.seq + 1
-    # Clients sort by createdAt alone: it must grow even within a millisecond, and when the clock is set back.
-    created_at = max(now, place.activity_at + 1)
+    created_at = place.time(now)
     message = Message(
         message_id,
         draft.room_id,

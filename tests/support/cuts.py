@@ -22,6 +22,7 @@ class Road:
             has already given them.
         cuts_commits: how many more COMMITs are lost before they reach the server, and the connection with them.
         on_cut: called when one is, before the client knows.
+        carried: to the server, as it came.
     """
 
     def __init__(self, folder: Path, server: Path) -> None:
@@ -30,6 +31,7 @@ class Road:
         self.loses_commits = 0
         self.cuts_commits = 0
         self.on_cut: Callable[[], None] = lambda: None
+        self.carried: list[bytes] = []
         self._cutting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._clients: list[socket.socket] = []
@@ -93,6 +95,7 @@ class Road:
                 if b"COMMIT" in data and self.loses_commits:
                     self.loses_commits -= 1
                     client.shutdown(socket.SHUT_WR)  # before it could have its answer
+                self.carried.append(data)
                 server.sendall(data)
             server.shutdown(socket.SHUT_WR)
             back.join()

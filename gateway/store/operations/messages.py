@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from gateway.errors import GatewayError
 from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
 from gateway.store import deliveries, forwarding, histories, messages, receipts
+from gateway.store.connection import Cursor
+from gateway.store.groups import Joint
 from gateway.store.operations.base import Operations
 from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
 
@@ -20,9 +23,14 @@ class MessageOperations(Operations):
         then: Callable[[Sent], None] | None = None,
         once: Once[Sent] | None = None,
     ) -> Sent:
-        return await self._write(
-            draft.tenant_id, lambda db: messages.send(db, self._rosters, draft, self._clock()), then, once
-        )
+        job: Callable[[Cursor], Sent] = Joint(draft, self._send, self._send_each)
+        return await self._write(draft.tenant_id, job, then, once)
+
+    def _send(self, db: Cursor, draft: MessageDraft) -> Sent:
+        return messages.send(db, self._rosters, draft, self._clock())
+
+    def _send_each(self, db: Cursor, drafts: Sequence[MessageDraft]) -> list[Sent | GatewayError]:
+        return messages.send_each(db, self._rosters, drafts, self._clock())
 
     async def forward_message(
         self,

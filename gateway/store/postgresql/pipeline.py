@@ -21,8 +21,6 @@ import psycopg
 from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 
-from gateway.errors import InvalidRequest
-
 # Statements kept prepared per connection; we have fewer.
 PREPARED: Final = 512
 # libpq sends what it has when it has 8 KiB.
@@ -108,7 +106,6 @@ class Pipeline:
 
         Raises:
             psycopg.Error: a statement failed; the first that did.
-            InvalidRequest: the same, for a value that PostgreSQL cannot hold, as a number beyond 64 bits.
         """
         if not self._awaited:
             return
@@ -156,10 +153,7 @@ class Pipeline:
             # failed on a good connection, as long as there was still something to read, as a server's last warning.
             self._is_cut = True
             raise psycopg.OperationalError(result.get_error_message())
-        error = psycopg.errors.error_from_result(result)
-        if isinstance(error, psycopg.DataError):
-            raise InvalidRequest("The request contains a value that cannot be stored.") from error
-        raise error
+        raise psycopg.errors.error_from_result(result)
 
     def _prepare(self, sql: str) -> None:
         if len(self._prepared) >= PREPARED:

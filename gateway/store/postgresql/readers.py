@@ -11,7 +11,7 @@ import trio
 
 from gateway.errors import Unavailable
 from gateway.store.connection import Cursor
-from gateway.store.postgresql.session import FAULTS, STATEMENT_MS, Session, connect
+from gateway.store.postgresql.session import FAULTS, STATEMENT_MS, Session, as_told, connect
 
 T = TypeVar("T")
 
@@ -78,6 +78,8 @@ class Readers:
             return _run(session, query, together, within_s)
         except FAULTS as error:
             raise Unavailable("The store cannot read now.") from error
+        except psycopg.DataError as error:
+            raise as_told(error) from error
         finally:
             if session.is_lost or session.is_spoilt or self._closed:
                 session.close()

@@ -37,6 +37,17 @@ PROBES = 3
 FAULTS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction)
 
 
+def as_told(error: Exception) -> Exception:
+    """What who asked for it is told of an error: that it was his, for a value that PostgreSQL cannot hold, as a number
+    beyond 64 bits.
+    """
+    if not isinstance(error, psycopg.DataError):
+        return error
+    told = InvalidRequest("The request contains a value that cannot be stored.")
+    told.__cause__ = error
+    return told
+
+
 def connect(url: str, *, read_only: bool = False, statement_ms: int = STATEMENT_MS) -> Session:
     """A new session of the database that ``url`` names.
 
@@ -154,9 +165,18 @@ class Session:
 
         Raises:
             psycopg.Error: one of the statements failed.
-            InvalidRequest: one had a value that PostgreSQL cannot hold, as a number beyond 64 bits.
         """
         self._pipeline.settle()
+
+    def commit(self) -> None:
+        """Commit what was begun by hand, along with all that nobody has asked for the result of.
+
+        Raises:
+            psycopg.Error: as ``settle``; ``is_last_to_blame`` says whether it was the COMMIT itself.
+        """
+        self.execute("COMMIT").settle()
+        if self._found[0].command_status != b"COMMIT":
+            raise psycopg.InternalError("the server has rolled back what it was to commit")
 
     @contextmanager
     def limited(self, within_s: float) -> Iterator[None]:
@@ -176,7 +196,7 @@ class Session:
 
     def roll_back(self) -> None:
         """Undo the transaction, if there is one and still a server to undo it."""
-        with suppress(psycopg.Error, InvalidRequest):  # it is undone, whatever it came to
+        with suppress(psycopg.Error):  # it is undone, whatever it came to
             self.settle()
         if self._server.transaction_status != TransactionStatus.IDLE and not self.is_lost:
             self.script("ROLLBACK")

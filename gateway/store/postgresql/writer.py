@@ -20,7 +20,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import psycopg
@@ -30,9 +30,9 @@ from gateway.errors import GatewayError
 from gateway.records import now_ms
 from gateway.store.connection import row
 from gateway.store.courier import Courier
-from gateway.store.groups import GroupWriter, Write
+from gateway.store.groups import GroupWriter, Joint, Write
 from gateway.store.ports import Replayed
-from gateway.store.postgresql.session import FAULTS, Session, connect
+from gateway.store.postgresql.session import FAULTS, Session, as_told, connect
 
 # Most writes of a group: they hold their tenants' locks together, for some half a millisecond each.
 GROUP: Final = 64
@@ -114,7 +114,7 @@ class Lane(GroupWriter):
 
     # What follows runs in the thread, while the loop leaves the group alone.
 
-    def _run(self, group: Sequence[Write]) -> _Ended:
+    def _run(self, group: list[Write]) -> _Ended:
         attempt = 0
         while True:
             attempt += 1
@@ -133,20 +133,23 @@ class Lane(GroupWriter):
                 if not again or attempt == ATTEMPTS:
                     return _Ended(error)
 
-    def _attempt(self, session: Session, group: Sequence[Write]) -> _Ended:
+    def _attempt(self, session: Session, group: list[Write]) -> _Ended:
         """Run the jobs once; what it raises is no job's fault, and nothing was committed."""
         self._take_locks(session, group)
-        writes = session.writes
-        for number, write in enumerate(group, 1):
+        self._take_along(group)
+        writes, ran = session.writes, 0
+        while ran < len(group):
+            kin = _kin(group, ran)
+            ran += len(kin)
             try:
-                self._run_job(session, write)
+                _run_jobs(session, kin)
             except COLLISIONS:
                 raise
             except Exception as error:
                 if session.is_lost:
                     raise
                 session.roll_back()
-                return _Ended(error, "job", ran=number)
+                return _Ended(as_told(error), "job", ran=ran)
         if session.writes == writes:
             session.roll_back()
             return _Ended()
@@ -154,9 +157,7 @@ class Lane(GroupWriter):
         self._number += 1
         try:
             session.execute(NOTE, (self._id, self._number, now_ms()))
-            # Along with all that nobody has asked for the result of: it fails when one of these does.
-            session.execute("COMMIT")
-            session.settle()
+            session.commit()
         except FAULTS as error:
             if not session.is_lost:
                 raise
@@ -169,26 +170,29 @@ class Lane(GroupWriter):
             if session.is_last_to_blame:
                 raise
             session.roll_back()
-            return _Ended(error, "job", ran=len(group))
+            return _Ended(as_told(error), "job", ran=ran)
         return _Ended(seconds=time.perf_counter() - began)
-
-    def _run_job(self, session: Session, write: Write) -> None:
-        """Raises what spoils the transaction: of this job, or of one before it."""
-        writes = session.writes
-        write.error = None
-        try:
-            write.result = write.job(session)
-        except (GatewayError, Replayed) as error:
-            session.settle()
-            if session.writes != writes or session.is_spoilt:
-                raise
-            write.error = error
 
     def _take_locks(self, session: Session, group: Sequence[Write]) -> None:
         """Begin, in one round trip."""
         tenants = {lock_of(write.tenant_id) for write in group if write.tenant_id is not None}
         locks = [f"SELECT pg_advisory_xact_lock({key})" for key in (self._id, *sorted(tenants))]
         session.script("; ".join(["BEGIN", *locks]))
+
+    def _take_along(self, group: list[Write]) -> None:
+        """Add what has come for the same tenants while others had their locks: the more there are, the more share a
+        commit.
+        """
+        tenants = {write.tenant_id for write in group}
+        while len(group) < GROUP and not group[0].alone:
+            try:
+                write = self._waiting.popleft()  # all at once, whatever the loop does to the others meanwhile
+            except IndexError:
+                return
+            if write.alone or write.tenant_id not in tenants:
+                self._waiting.appendleft(write)
+                return
+            group.append(write)
 
     def _is_committed(self) -> bool | None:
         """Whether the last group is, the connection having been lost; None if the server does not say in time."""
@@ -218,6 +222,38 @@ class Lane(GroupWriter):
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _kin(group: list[Write], first: int) -> list[Write]:
+    """The jobs from this one on that are to be done together with it."""
+    job, after = group[first].job, first + 1
+    if isinstance(job, Joint):
+        while after < len(group) and _is_kin(job, group[after].job):
+            after += 1
+    return group[first:after]
+
+
+def _is_kin(job: Joint, other: object) -> bool:
+    return isinstance(other, Joint) and other.together == job.together
+
+
+def _run_jobs(session: Session, kin: list[Write]) -> None:
+    """Raises what spoils the transaction: of these jobs, or of one before them."""
+    writes, job = session.writes, kin[0].job
+    outcomes: Sequence[Any]
+    try:
+        if isinstance(job, Joint) and len(kin) > 1:
+            items = [write.job.item for write in kin if isinstance(write.job, Joint)]
+            outcomes = job.together(session, items)
+        else:
+            outcomes = [job(session)]
+    except (GatewayError, Replayed) as error:
+        if session.writes != writes:
+            raise
+        outcomes = [error]
+    for write, outcome in zip(kin, outcomes, strict=True):
+        write.error = outcome if isinstance(outcome, Exception) else None
+        write.result = outcome
 
 
 def lock_of(tenant_id: str) -> int:
