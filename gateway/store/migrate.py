@@ -80,7 +80,7 @@ def _migrate_server(url: str) -> list[str]:
         import psycopg
     except ImportError as error:
         raise ConfigError(
-            'database_url: needs the extra "postgresql": pip install "gateway[postgresql]"'
+            'database_url: needs the extra "postgresql": pip install ".[postgresql]"'
         ) from error
     from gateway.store.postgresql.session import connect
 
