@@ -40,16 +40,27 @@ BENCHES = (
 def main() -> int:
     """Exit status 1 when a figure of the gateway's own is missing; peers that could not run are only reported."""
     arguments = _parse(sys.argv[1:])
+    try:
+        return _do(arguments)
+    except BenchError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _do(arguments: argparse.Namespace) -> int:
     if arguments.bench == "list":
         for name in BENCHES:
             print(f"{name:11}{(_module(name).__doc__ or '').splitlines()[0]}")
         return 0
     if arguments.bench == "plot":
-        try:
-            _plot([_module("plot").read(file) for file in arguments.files], arguments.plot or Path("bench"))
-        except BenchError as error:
-            raise SystemExit(str(error)) from None
+        _plot([_module("plot").read(file) for file in arguments.files], arguments.plot or Path("bench"))
         return 0
+    if arguments.bench == "all":
+        folder = arguments.json or Path("figures")
+        return 0 if _module("suite").run(folder, arguments.only, quick=arguments.quick) else 1
+    return _measure(arguments)
+
+
+def _measure(arguments: argparse.Namespace) -> int:
     bench = _module(arguments.bench)
     known: tuple[str, ...] = bench.PEERS
     peers = _peers(arguments.peers, known)
@@ -75,8 +86,6 @@ def main() -> int:
             driver_cores=frozenset(placed["driver_cores"]),
         )
         report = bench.run(options)
-    except BenchError as error:
-        raise SystemExit(str(error)) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     about |= {
@@ -110,12 +119,14 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         description="Measure the gateway beside its peers. Prints JSON and, last, one line to read.",
     )
     parser.add_argument(
-        "bench", choices=[*BENCHES, "list", "plot"], help="what to measure; list tells about each"
+        "bench",
+        choices=[*BENCHES, "all", "list", "plot"],
+        help="what to measure; list tells about each, all measures what the README tells",
     )
     parser.add_argument(
         "files", nargs="*", type=Path, help="plot: reports that --json left, a panel for each"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to leave the report")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to leave the report; all: a folder")
     parser.add_argument("--plot", type=Path, metavar="NAME", help="leave a picture, NAME.png and NAME.svg")
     parser.add_argument("--rounds", type=int, default=0, help="times each server is measured (3)")
     parser.add_argument("--seconds", type=float, default=0.0, help="how long each figure is measured (2)")

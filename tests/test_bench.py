@@ -33,7 +33,10 @@ CASES = {
         "silenced_p99_ms",
     ),
     "recovery": (["20 clients, 5 missed events each"], "back_p99_ms"),
-    "processes": (["1 processes", "2 processes"], "messages_per_s"),
+    "processes": (
+        [f"{count} processes, {tenants} tenants" for tenants in (1, 8) for count in (1, 2)],
+        "messages_per_s",
+    ),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
     "soak": (["20 people"], "pss_mb"),
     "growth": (
@@ -121,6 +124,18 @@ def test_what_is_measured_can_be_looked_into(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "gateway/net/multiplexer.py" in (tmp_path / "echo-1.svg").read_text()
     assert (tmp_path / "echo-2.svg").exists()
+
+
+def test_all_figures_are_measured_by_one_call_and_kept_in_a_folder(tmp_path: Path) -> None:
+    done = run_bench("all", "--quick", "--only", "rooms,echo-on-two", "--json", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    assert [line.partition(":")[0].partition("] ")[2] for line in done.stdout.splitlines()] == [
+        "rooms",
+        "echo-on-two",
+    ]
+    assert json.loads((tmp_path / "rooms.json").read_text())["bench"] == "rooms"
+    assert json.loads((tmp_path / "echo-on-two.json").read_text())["parameters"]["workers"] == 2
 
 
 def test_several_processes_are_measured_together() -> None:
