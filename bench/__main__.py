@@ -34,6 +34,7 @@ BENCHES = (
     "processes",
     "soak",
     "growth",
+    "storm",
 )
 
 

@@ -60,12 +60,18 @@ class Client:
     Attributes:
         number: its place in the crowd.
         seen: how many marked frames it has received.
-        welcome: the last answer of its handshake.
+        welcome: the answer to its CONNECT.
     """
 
     __slots__ = ("_awaited", "_crowd", "_in_head", "_rest", "_sock", "_steps", "number", "seen", "welcome")
 
-    def __init__(self, crowd: Crowd, number: int, port: int, handshake: Handshake) -> None:
+    def __init__(
+        self, crowd: Crowd, number: int, port: int, handshake: Handshake, sock: socket.socket | None = None
+    ) -> None:
+        """
+        Args:
+            sock: connected already; None to connect now.
+        """
         self.number = number
         self.seen = 0
         self.welcome = b""
@@ -74,7 +80,7 @@ class Client:
         self._in_head = True
         self._steps = iter(handshake.steps)
         self._awaited: bytes | None = handshake.first
-        self._sock: socket.socket = connect(port, number, host=crowd.host)
+        self._sock: socket.socket = sock or connect(port, number, host=crowd.host)
         crowd.loop.watch(self._sock, self._on_readable)
         key = base64.b64encode(os.urandom(16)).decode()
         self.send(
@@ -153,7 +159,8 @@ class Client:
         elif payload.startswith((b"44", b'42["error"')):
             raise BenchError(f"refused: {payload[:200]!r}")
         elif self._awaited is not None and payload.startswith(self._awaited):
-            self.welcome = payload
+            if payload.startswith(b"40"):
+                self.welcome = payload
             step = next(self._steps, None)
             if step is None:
                 self._awaited = None

@@ -50,6 +50,7 @@ from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
+from gateway.delivery.grace import Grace
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
@@ -121,7 +122,8 @@ class Node:
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=bus, log=store)
         self.recovery = Recovery(log=store, fanout=self.fanout, most_events=config.recovery.events)
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s, address=address)
-        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=config.presence.grace_s)
+        grace = Grace(wheel=self.wheel, seconds=config.presence.grace_s, coming=self._coming)
+        self.gossip = Gossip(peers=self.peers, grace=grace)
         self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
         self._shared_limits = SharedLimits(limiter=self._limiter, peers=self.peers)
@@ -137,7 +139,7 @@ class Node:
             wheel=self.wheel,
             contacts=store,
             policy_of=self._policy_of,
-            grace_s=config.presence.grace_s,
+            grace=grace,
         )
         self._typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self._rosters)
         self.livekit = _livekit(config.livekit)
@@ -298,6 +300,10 @@ class Node:
         """The API and the endpoints for requests that Quart holds."""
         endpoint = self._endpoints.get(request.path)
         return await (self.api.route(request) if endpoint is None else endpoint.handle(request))
+
+    def _coming(self) -> int:
+        """Clients that are on their way in: they have a connection, and nobody has said yet who they are."""
+        return self.sessions.count - self.hub.count
 
     async def _policy_of(self, tenant_id: str) -> Policy:
         tenant = await self._authenticator.tenant(tenant_id)

@@ -33,6 +33,7 @@ CASES = {
         "silenced_p99_ms",
     ),
     "recovery": (["20 clients, 5 missed events each"], "back_p99_ms"),
+    "storm": (["40 connect", "40 held", "40 come back"], "last_ms"),
     "processes": (
         [f"{count} processes, {tenants} tenants" for tenants in (1, 8) for count in (1, 2)],
         "messages_per_s",

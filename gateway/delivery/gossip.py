@@ -14,8 +14,9 @@ import msgspec
 import trio
 
 from gateway.delivery.attendance import Attendance, Change
+from gateway.delivery.grace import Grace
 from gateway.delivery.peers import Peers
-from gateway.delivery.timers import Timer, Wheel
+from gateway.delivery.timers import Timer
 
 BEAT_S = 0.02
 """How long changes gather: far below what a person notices, and one signal for a storm of them."""
@@ -114,13 +115,12 @@ class Gossip:
     """Tells the other nodes what this one says of every kind of place, and keeps what they say.
 
     Args:
-        grace_s: how long the word of a node that is gone still counts: its users are coming back elsewhere.
+        grace: how long the word of a node that is gone still counts: its users are coming back elsewhere.
     """
 
-    def __init__(self, *, peers: Peers, wheel: Wheel, grace_s: float) -> None:
+    def __init__(self, *, peers: Peers, grace: Grace) -> None:
         self._peers = peers
-        self._wheel = wheel
-        self._grace_s = grace_s
+        self._grace = grace
         self._kinds: dict[Kind, Places] = {}
         self._gathering: dict[str, dict[Kind, dict[str, set[str]]]] = {}  # node -> its unfinished snapshot
         self._fading: dict[str, Timer] = {}  # nodes that are gone, while their word still counts
@@ -203,7 +203,7 @@ class Gossip:
     def _gone(self, node_id: str) -> None:
         self._gathering.pop(node_id, None)
         if node_id not in self._fading:
-            self._fading[node_id] = self._wheel.after(self._grace_s, self._replace, node_id, {})
+            self._fading[node_id] = self._grace.begin(self._replace, node_id, {})
 
 
 def _parts(kinds: dict[Kind, Iterator[Change]]) -> Iterator[dict[Kind, dict[str, dict[str, bool]]]]:

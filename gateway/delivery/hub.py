@@ -83,6 +83,11 @@ class Hub:
                 found += mine
         return found
 
+    @property
+    def count(self) -> int:
+        """Sessions now."""
+        return self._count
+
     def statistics(self) -> dict[str, int]:
         return {
             "sessions": self._count,

@@ -1,7 +1,7 @@
 """Who is online in a tenant, who has a room open, and who is told of it.
 
-A user is online while any session lives, and for ``grace_s`` after the last one has gone, which hides the reconnect of a
-token refresh (contract 4.6). Tenant deltas are coalesced: what changes within one beat reaches each viewer as one write.
+A user is online while any session lives, and for a grace after the last one has gone, which hides the reconnect of a token
+refresh (contract 4.6). Tenant deltas are coalesced: what changes within one beat reaches each viewer as one write.
 
 Users are counted over all nodes. A node speaks for its own sessions, their grace included; somebody is here while any node
 says so, and each node tells its own viewers what that changes. So a reconnect to another node within the grace shows
@@ -20,6 +20,7 @@ import trio
 from gateway.delivery.attendance import Change
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.gossip import Gossip
+from gateway.delivery.grace import Grace
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
@@ -84,14 +85,14 @@ class Presence:
         wheel: Wheel,
         contacts: Contacts,
         policy_of: Callable[[str], Awaitable[Policy]],
-        grace_s: float,
+        grace: Grace,
     ) -> None:
         self._hub = hub
         self._fanout = fanout
         self._wheel = wheel
         self._contacts = contacts
         self._policy_of = policy_of
-        self._grace_s = grace_s
+        self._grace = grace
         self._online = gossip.places("tenant", self._heard_online)  # those in grace included, as in rooms
         self._in_room = gossip.places("room", self._heard_in_room)
         self._leaving: dict[tuple[str, str], Timer] = {}  # (tenant, user) whose last session here has gone
@@ -117,7 +118,7 @@ class Presence:
         if not last:
             return
         key = (session.tenant_id, session.user_id)
-        self._leaving[key] = self._wheel.after(self._grace_s, self._gone, *key)
+        self._leaving[key] = self._grace.begin(self._gone, *key)
 
     def _gone(self, tenant_id: str, user_id: str) -> None:
         del self._leaving[tenant_id, user_id]
@@ -142,7 +143,8 @@ class Presence:
         """The payload of ``tenant-presence-snapshot`` for this viewer, who is always in it (contract 4.4)."""
         policy = await self._policy_of(tenant_id)
         if self._is_tenant_wide(tenant_id, policy):
-            return encode({"onlineUserIds": [*(self._online.here(tenant_id) | {user_id})]})
+            online = self._online.here(tenant_id)
+            return encode({"onlineUserIds": [*online] if user_id in online else [*online, user_id]})
         known = await self._contacts.contacts(tenant_id, user_id, max_room=policy.tenant_limit)
         return encode({"onlineUserIds": [*(self._online.here(tenant_id) & known | {user_id})]})
 
@@ -266,7 +268,7 @@ class Presence:
         if room_id is None or not self._hub.leave(session):
             return
         user_id = session.user_id
-        timer = self._wheel.after(self._grace_s, self._room_gone, room_id, user_id)
+        timer = self._grace.begin(self._room_gone, room_id, user_id)
         self._room_leaving.setdefault(room_id, {})[user_id] = timer
 
     def _room_gone(self, room_id: str, user_id: str) -> None:

@@ -305,6 +305,11 @@ class EngineSessions:
     def forget(self, session: EngineSession) -> None:
         self._sessions.pop(session.sid, None)
 
+    @property
+    def count(self) -> int:
+        """Sessions now, those included that nobody has signed in on."""
+        return len(self._sessions)
+
     def all(self) -> list[EngineSession]:
         return list(self._sessions.values())
 

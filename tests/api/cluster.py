@@ -24,6 +24,7 @@ from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
+from gateway.delivery.grace import Grace
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.peers import Peers
@@ -100,7 +101,8 @@ class Member:
         self.hub = Hub()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=self.bus, log=store)
-        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=GRACE_S)
+        grace = Grace(wheel=self.wheel, seconds=GRACE_S, coming=lambda: 0)
+        self.gossip = Gossip(peers=self.peers, grace=grace)
         self.revocations = Revocations(store=store, peers=self.peers)
         self.authenticator = Authenticator(store=store, peers=self.peers, revocations=self.revocations)
         self.minter = Minter(store=store, tokens=Tokens())
@@ -112,7 +114,7 @@ class Member:
             wheel=self.wheel,
             contacts=store,
             policy_of=self._policy_of,
-            grace_s=GRACE_S,
+            grace=grace,
         )
         self.typing = Typing(fanout=self.fanout, gossip=self.gossip, hub=self.hub, rosters=self.rosters)
         limiter = Limiter(Limits())

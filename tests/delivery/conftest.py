@@ -13,10 +13,11 @@ from gateway.delivery.bus import Bus
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.gossip import Gossip
+from gateway.delivery.grace import Grace
 from gateway.delivery.hub import Hub
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.peers import Peers
-from gateway.delivery.presence import Policy, Presence
+from gateway.delivery.presence import BEAT_S, Policy, Presence
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
 from gateway.errors import Unavailable
@@ -24,6 +25,7 @@ from tests.net.clock import let_time_jump
 
 GRACE_S = 4.0
 LEASE_S = 5.0
+BEAT = BEAT_S * 2  # long enough for a beat to be over, far shorter than the grace
 TENANT = "acme"
 
 
@@ -59,6 +61,25 @@ def told(session: Session) -> list[tuple[str, Any]]:
     return events
 
 
+def online(user_id: str) -> tuple[str, dict[str, object]]:
+    return "tenant-presence", {"userId": user_id, "online": True}
+
+
+def offline(user_id: str) -> tuple[str, dict[str, object]]:
+    return "tenant-presence", {"userId": user_id, "online": False}
+
+
+def present(user_id: str, *, here: bool = True) -> tuple[str, dict[str, object]]:
+    return "presence", {"userId": user_id, "online": here}
+
+
+async def quiet(*devices: Session) -> None:
+    """Let the beat pass and forget what was told."""
+    await trio.sleep(BEAT)
+    for device in devices:
+        told(device)
+
+
 class Contacts:
     """Who shares a room with whom.
 
@@ -92,6 +113,9 @@ class Node:
 
     Args:
         bus: its end of the bus that it shares with others.
+
+    Attributes:
+        coming: how many are on their way in.
     """
 
     def __init__(
@@ -109,7 +133,9 @@ class Node:
         self.bus = bus or Exchange().node()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
         self.peers = Peers(bus=self.bus, lease_s=lease_s)
-        self.gossip = Gossip(peers=self.peers, wheel=self.wheel, grace_s=grace_s)
+        self.coming = 0
+        grace = Grace(wheel=self.wheel, seconds=grace_s, coming=lambda: self.coming)
+        self.gossip = Gossip(peers=self.peers, grace=grace)
         self.presence = Presence(
             hub=self.hub,
             fanout=self.fanout,
@@ -117,7 +143,7 @@ class Node:
             wheel=self.wheel,
             contacts=self.contacts,
             policy_of=self._policy_of,
-            grace_s=grace_s,
+            grace=grace,
         )
         for run in (self.wheel.run, self.presence.run, self.bus.run, self.peers.run, self.gossip.run):
             nursery.start_soon(run)

@@ -10,8 +10,7 @@ import trio
 from gateway.config import Redis
 from gateway.delivery.bus_redis import RedisBus
 from gateway.delivery.session import Session
-from tests.delivery.conftest import Node, told
-from tests.delivery.test_presence import offline, online, present
+from tests.delivery.conftest import Node, offline, online, present, told
 from tests.support.redis_server import RedisServer, running
 
 GRACE_S = 0.3

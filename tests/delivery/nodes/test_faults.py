@@ -9,9 +9,8 @@ import trio
 
 from gateway.delivery.gossip import PART
 from tests.delivery.cluster import Cluster, Member, View
-from tests.delivery.conftest import GRACE_S, LEASE_S, told
+from tests.delivery.conftest import GRACE_S, LEASE_S, offline, online, told
 from tests.delivery.nodes.conftest import BEAT, DEATH, HEARTBEAT, quiet
-from tests.delivery.test_presence import offline, online
 
 
 class TestDeath:

@@ -7,9 +7,8 @@ import trio
 from gateway.delivery.gossip import PART
 from gateway.delivery.presence import Policy
 from tests.delivery.cluster import Cluster, Member
-from tests.delivery.conftest import GRACE_S, TENANT, told
+from tests.delivery.conftest import GRACE_S, TENANT, offline, online, present, told
 from tests.delivery.nodes.conftest import BEAT, DEATH, quiet
-from tests.delivery.test_presence import offline, online, present
 
 
 class TestTenant:
