@@ -21,6 +21,7 @@ from gateway.store.searching import FullText
 from gateway.store.sqlite import full_text
 from gateway.store.sqlite.aside import Aside, open_aside
 from gateway.store.sqlite.connection import FAULTS, connect
+from gateway.store.sqlite.gathering import gather_writes
 from gateway.store.sqlite.writer import Writer, open_writer
 
 T = TypeVar("T")
@@ -76,6 +77,8 @@ async def open_file(path: Path, *, settings: StoreSettings) -> AsyncIterator[Fil
     """
     writes = connect(path, synchronous=settings.synchronous)
     try:
+        if settings.synchronous == "full":
+            gather_writes(writes)
         with closing(connect(path, read_only=True)) as reader:
             async with (
                 open_aside(path) as aside,

@@ -1,0 +1,6 @@
+def gather(address: int, /) -> None:
+    """Gather what is written to the open SQLite file at this address, until it is closed.
+
+    Raises:
+        ValueError: there is none, or it is gathered already.
+    """
