@@ -61,6 +61,17 @@ async def test_rows_taken_away_by_hand_keep_no_later_message_from_being_found(
         assert await said(home, "ann", "words") == ["later words", "first words"]
 
 
+async def test_when_all_were_taken_away_there_is_nothing_to_follow(path: Path, clock: Clock) -> None:
+    async with open_store(path, settings=SETTINGS, clock=clock) as store:
+        home = Home(store, clock, (await store.create_tenant("Home")).id)
+        room = await home.room("ann")
+        await home.say(room.id, "ann", "words")
+        await store.index_messages()
+        ask(path, "DELETE FROM messages")
+        assert not await store.index_messages()
+        assert ask(path, "SELECT message, message_id FROM search_mark") == [(0, "")]
+
+
 async def test_large_messages_are_indexed_a_few_at_a_time(path: Path, clock: Clock) -> None:
     async with open_store(path, settings=SETTINGS, clock=clock) as store:
         home = Home(store, clock, (await store.create_tenant("Home")).id)

@@ -102,7 +102,7 @@ def _index_sent(db: Cursor) -> bool:
         """,
         (last, last),
     )
-    return len(waiting) == BATCH or last != waiting[-1][0]
+    return bool(waiting) and (len(waiting) == BATCH or last != waiting[-1][0])
 
 
 def _last_of_batch(waiting: list[tuple[int, int | None]]) -> int:
