@@ -16,6 +16,7 @@ import trio
 
 from gateway.api.auth import Authenticator
 from gateway.api.revocations import Revocations
+from gateway.api.socket_events import Expelled, RoomEvent, TypingEvent, decode_expelled
 from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
 from gateway.chat.typing import Typing
@@ -54,21 +55,6 @@ AGAIN_S = 1.0  # when to look again at what could not be looked at, because the 
 log = structlog.get_logger(__name__)
 
 encode = msgspec.json.encode
-decode_expelled = msgspec.json.Decoder(tuple[str, str, str]).decode
-
-
-class RoomEvent(msgspec.Struct, rename="camel"):
-    """``join-room`` and ``leave-room``."""
-
-    room_id: str
-    user_id: str | None = None
-
-
-class TypingEvent(msgspec.Struct, rename="camel"):
-    room_id: str
-    is_typing: bool
-    user_id: str | None = None
-
 
 Waiting: TypeAlias = Coroutine[Any, Any, None] | None
 
@@ -114,7 +100,7 @@ class ChatSockets:
             "leave-room": self._leave_room,
             "typing": self._typing,
         }
-        peers.listen("expelled", lambda _, body: self._expel(*decode_expelled(body)))
+        peers.listen("expelled", self._heard_expelled)
         peers.on_missed(self._doubt)
         revocations.on_revoked(self._revoked)
 
@@ -235,7 +221,11 @@ class ChatSockets:
     def expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         """The user is no longer in the room: his connections, on all nodes, leave it and are not typing in it any more."""
         self._expel(tenant_id, user_id, room_id)
-        self._peers.say("expelled", encode((tenant_id, user_id, room_id)))
+        self._peers.say("expelled", encode(Expelled(tenant_id, user_id, room_id)))
+
+    def _heard_expelled(self, _: str, body: bytes) -> None:
+        expelled = decode_expelled(body)
+        self._expel(expelled.tenant_id, expelled.user_id, expelled.room_id)
 
     def _expel(self, tenant_id: str, user_id: str, room_id: str) -> None:
         for coming, put_out in self._coming.items():
@@ -388,7 +378,7 @@ class ChatSockets:
 
     def _typing(self, session: Session, payload: Any) -> Waiting:
         event = msgspec.convert(payload, TypingEvent)
-        if self._is_other(session, event.user_id):
+        if event.user_id != session.user_id and self._is_other(session, event.user_id):
             return None
         if not event.is_typing:
             # Never limited: the others would see the user type for ever.

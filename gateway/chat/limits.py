@@ -82,7 +82,7 @@ class Limiter:
             tokens: what costs more than a full bucket costs a full bucket.
         """
         interval, ahead = self._rules[action]
-        more = min((tokens - 1) * interval, ahead)
+        more = 0.0 if tokens == 1 else min((tokens - 1) * interval, ahead)
         now = self._clock()
         key = (tenant_id, user_id, action)
         full_at = self._buckets.get(key, now)

@@ -51,7 +51,7 @@ class Typing:
             self.stop(session, next(iter(typing)))
             typing = session.typing = session.typing or {}
         typing[roster.room_id] = roster.user_ids
-        self._places.enter(_place(session.tenant_id, roster.room_id), session.user_id)
+        self._places.enter(f"{session.tenant_id}/{roster.room_id}", session.user_id)
         self._tell(session, roster.room_id, roster.user_ids, is_typing=True)
 
     def stop(self, session: Session, room_id: str) -> None:
@@ -62,7 +62,7 @@ class Typing:
         if not session.typing:
             session.typing = None
         if told is not None:
-            self._places.leave(_place(session.tenant_id, room_id), session.user_id)
+            self._places.leave(f"{session.tenant_id}/{room_id}", session.user_id)
             self._tell(session, room_id, told, is_typing=False)
 
     def stop_all(self, session: Session, *, but: str | None = None) -> None:
@@ -108,10 +108,6 @@ class Typing:
                 ended = prepare_event("typing", _payload(room_id, user_id, is_typing=False))
                 for session in self._hub.sessions_of(tenant_id, roster.user_ids, but=user_id):
                     session.outbox.put(ended)
-
-
-def _place(tenant_id: str, room_id: str) -> str:
-    return f"{tenant_id}/{room_id}"
 
 
 def _payload(room_id: str, user_id: str, *, is_typing: bool) -> bytes:

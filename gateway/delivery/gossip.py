@@ -59,7 +59,7 @@ class Places:
     """One kind of place, over all nodes: where users are, and what this node says of it.
 
     Args:
-        grown: there is something to tell the others.
+        grown: called when there begins to be something to tell the others.
     """
 
     def __init__(self, changed: Changed, grown: Callable[[], None]) -> None:
@@ -75,8 +75,9 @@ class Places:
         first = self._attendance.enter(OWN, place, user)
         if first is None:
             return False
+        if not self.news:
+            self._grown()
         self.news[place, user] = True
-        self._grown()
         return first
 
     def leave(self, place: str, user: str) -> bool:
@@ -84,8 +85,9 @@ class Places:
         last = self._attendance.leave(OWN, place, user)
         if last is None:
             return False
+        if not self.news:
+            self._grown()
         self.news[place, user] = False
-        self._grown()
         return last
 
     def whole(self) -> Iterator[Change]:

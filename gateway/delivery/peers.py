@@ -37,9 +37,17 @@ NUMBER_BYTES = 8
 
 Told: TypeAlias = Callable[[str], None]
 
-_ADDRESS = msgspec.msgpack.Decoder(tuple[str, int])
-
 log = structlog.get_logger(__name__)
+
+
+class Address(msgspec.Struct, frozen=True, array_like=True):
+    """Where a node takes connections, in its heartbeat. What a later version says behind it is left alone."""
+
+    host: str
+    port: int
+
+
+_ADDRESS = msgspec.msgpack.Decoder(Address)
 
 
 class Peer:
@@ -171,7 +179,8 @@ class Peers:
         behind = peer is not None and peer.behind
         if self._hear(node_id, numbered, saying=False):
             if address := numbered[NUMBER_BYTES:]:
-                self._peers[node_id].address = _ADDRESS.decode(address)
+                at = _ADDRESS.decode(address)
+                self._peers[node_id].address = at.host, at.port
             if behind:
                 self._tell_missed(node_id)
 

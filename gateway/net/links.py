@@ -60,11 +60,11 @@ class Link(ABC):
         if self.closing:
             return
         for item in self.reader.feed(data):
-            receiver = self.receiver  # an upgrade changes it between two items
-            if isinstance(item, str):
-                receiver.text(item)
-            elif isinstance(item, bytes):
-                receiver.binary(item)
+            # The receiver is looked up for each, since an upgrade changes it between two items.
+            if type(item) is str:
+                self.receiver.text(item)
+            elif type(item) is bytes:
+                self.receiver.binary(item)
             elif isinstance(item, Ping):
                 self.outbox.put(prepare_control(frame(PONG, item.payload)))
             elif isinstance(item, Close):

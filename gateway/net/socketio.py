@@ -77,7 +77,8 @@ class Socket:
 
     def ack(self, ack_id: int) -> None:
         """Acknowledge an event, without arguments."""
-        self.send(encode_ack(ack_id, namespace=self.namespace))
+        packet = encode_ack(ack_id, namespace=self.namespace)
+        self._client.engine.outbox.put(prepare_text(b"4" + packet))
 
     def disconnect(self) -> None:
         """Leave the namespace for the client: it is told, and does not come back by itself."""

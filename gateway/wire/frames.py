@@ -51,6 +51,7 @@ _RSV1: Final = 0x40
 _RSV2_RSV3: Final = 0x30
 _MASKED: Final = 0x80
 _LARGEST_CONTROL: Final = 125
+_SHORT_TEXT: Final = tuple(bytes((_FIN | TEXT, size)) for size in range(126))  # headers, by length
 _WHOLE_MESSAGES: Final = (_FIN | TEXT, _FIN | BINARY)
 
 
@@ -347,7 +348,8 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 def text_frame(payload: bytes) -> bytes:
     """A whole text message; ``payload`` is its UTF-8."""
-    return _serialize(_FIN | TEXT, payload)
+    size = len(payload)
+    return _SHORT_TEXT[size] + payload if size < 126 else _serialize(_FIN | TEXT, payload)
 
 
 def deflated_frame(opcode: int, payload: bytes) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.wire.engineio import encode_binary, encode_payload
-from gateway.wire.frames import BINARY, TEXT, deflated_frame, frame
+from gateway.wire.frames import BINARY, TEXT, deflated_frame, frame, text_frame
 
 
 class Prepared:
@@ -51,7 +51,7 @@ class Prepared:
 
 def prepare_text(packet: bytes) -> Prepared:
     """An Engine.IO text packet, its type character included: ``b'42["typing",{}]'``."""
-    return Prepared(packet, frame(TEXT, packet), ((TEXT, packet),))
+    return Prepared(packet, text_frame(packet), ((TEXT, packet),))
 
 
 def prepare_binary(data: bytes) -> Prepared:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 
@@ -222,6 +223,15 @@ class TestRooms:
 
         await bob.until("left-room", roomId=platform.room_id)
         await ann.until("typing", isTyping=False)
+
+    async def test_so_he_does_when_a_node_of_a_later_version_says_more(self, platform: Platform) -> None:
+        north, south = platform.north, platform.south
+        bob = await south.connect(await south.token(platform.tenant, "bob"))
+        await south.emit(bob, "join-room", {"roomId": platform.room_id})
+        await bob.until("joined-room")
+        said = msgspec.json.encode([platform.tenant.id, "bob", platform.room_id, "something newer"])
+        north.peers.say("expelled", said)
+        await bob.until("left-room", roomId=platform.room_id)
 
     async def test_a_lost_word_of_it_is_made_good_by_itself(self, platform: Platform) -> None:
         north, south = platform.north, platform.south

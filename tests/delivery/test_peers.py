@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
@@ -87,6 +88,14 @@ async def test_nodes_know_where_the_others_take_connections_while_they_live(netw
         await trio.sleep(MOMENT)
         assert other.peers.address_of(one.peers.node_id) is None
         nursery.cancel_scope.cancel()
+
+
+async def test_an_address_that_says_more_in_a_later_version_is_understood(pair: tuple[Ear, Ear]) -> None:
+    one, other = pair
+    address = msgspec.msgpack.encode(["10.0.0.1", 3002, "something newer"])
+    one.bus.signal("alive", (0).to_bytes(8) + address)
+    await trio.sleep(MOMENT)
+    assert other.peers.address_of(one.peers.node_id) == ("10.0.0.1", 3002)
 
 
 async def test_one_who_comes_late_has_missed_what_was_said_before_and_those_who_were_there_nothing(
