@@ -14,7 +14,7 @@ from gateway.store.ports import SearchQuery, Store
 FOLLOW_S = 0.25
 # Of the time, the part that indexing leaves to others while it is behind: under a storm of messages what is found lags,
 # and not what is sent.
-SPARE = 0.9
+SPARE = 0.95
 # After a failure, which will likely be met again.
 RETRY_S = 5.0
 

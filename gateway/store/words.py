@@ -30,7 +30,7 @@ class _Said(msgspec.Struct, frozen=True):
 
 _PARTS: Final = msgspec.json.Decoder(list[_Said])
 
-_ASCII: Final = re.compile(r"[a-z0-9]+")
+_ASCII: Final = re.compile(rf"([a-z0-9]{{1,{WORD_CHARACTERS}}})[a-z0-9]*")
 # Accents, and the vowel signs that Hebrew and Arabic are mostly written without.
 _ACCENTS: Final = re.compile(
     "[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc]"
@@ -52,6 +52,8 @@ _RUN: Final = re.compile(f"([{_UNSPACED}]+)|[^{_UNSPACED}]+")
 
 def words_of(text: str) -> set[str]:
     """The words in a text."""
+    if len(text) < 2 * MOST_WORDS and text.isascii():  # most of what is said: in a third of the time
+        return set(_ASCII.findall(text.lower()))
     found: set[str] = set()
     for word, unspaced in _runs(text):
         if unspaced:
@@ -93,7 +95,7 @@ def _runs(text: str) -> Iterator[tuple[str, bool]]:
     """Words as they stand between spaces and signs, and whether they may be several without a space."""
     if text.isascii():
         for word in _ASCII.finditer(text.lower()):
-            yield word[0], False
+            yield word[1], False
         return
     plain = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
     for word in _WORD.finditer(unicodedata.normalize("NFC", plain)):

@@ -64,6 +64,11 @@ def test_a_long_word_is_found_by_all_of_it_and_by_its_beginning() -> None:
     assert finds(long, "xxx")
 
 
+@given(st.text(st.characters(max_codepoint=127), max_size=300))
+def test_plain_text_has_the_same_words_beside_a_letter_that_is_not(text: str) -> None:
+    assert words_of(text) | {"ж"} == words_of(f"{text} ж")
+
+
 def test_a_text_has_a_bounded_number_of_words() -> None:
     assert len(words_of(" ".join(map(str, range(10 * MOST_WORDS))))) == MOST_WORDS
 
