@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -45,6 +45,7 @@ from signaling.livekit.hooks import Hooks
 from signaling.switchboard import Switchboard
 from tests.signaling.livekit.world import SETTINGS
 from tests.signaling.memory import FakeMedia
+from tests.support.postgresql import Server
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -233,21 +234,32 @@ class Gateway:
         return tenant
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where there is an empty database."""
+    if request.param == "sqlite":
+        yield tmp_path / "gateway.db"
+        return
+    server: Server = request.getfixturevalue("postgresql")
+    with server.database() as url:
+        yield url
+
+
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    async with open_gateway(tmp_path) as opened:
+async def gateway(tmp_path: Path, database: Path | str) -> AsyncIterator[Gateway]:
+    async with open_gateway(tmp_path, database=database) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def open_gateway(directory: Path) -> AsyncIterator[Gateway]:
-    """A gateway that keeps its database in this directory; for tests that need several."""
+async def open_gateway(directory: Path, *, database: Path | str | None = None) -> AsyncIterator[Gateway]:
+    """A gateway that keeps its files in this directory, and its database too unless one is given."""
     limits = Limits(send_message=Rate(per_s=1, burst=20), room_participants=50)
     clock, fanout = Clock(), Recorder()
     # A millisecond for every write, so that nothing falls into the same one and order is never a tie.
     milliseconds = count(1_800_000_000_000)
     async with open_store(
-        directory / "gateway.db",
+        database or directory / "gateway.db",
         settings=StoreSettings(synchronous="normal"),
         clock=lambda: next(milliseconds),
     ) as store:

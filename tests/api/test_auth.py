@@ -149,13 +149,16 @@ async def test_an_unchanged_tenant_leaves_remembered_tokens_as_they_are(gateway:
     assert await gateway.authenticator.verify(token) is before
 
 
+@pytest.mark.parametrize(
+    "database", ["sqlite"], indirect=True
+)  # which one can write to beside its owner in a line
 async def test_a_remembered_token_dies_with_the_secret_that_signed_it(
-    gateway: Gateway, tmp_path: Path
+    gateway: Gateway, database: Path
 ) -> None:
     token = await token_of(gateway)
     await gateway.authenticator.verify(token)
-    with closing(apsw.Connection(str(tmp_path / "gateway.db"))) as database:
-        database.execute("UPDATE tenants SET signing_secret = randomblob(32)")
+    with closing(apsw.Connection(str(database))) as beside:
+        beside.execute("UPDATE tenants SET signing_secret = randomblob(32)")
     gateway.clock.now += 1
     with pytest.raises(Unauthorized, match="not valid"):
         await gateway.authenticator.verify(token)

@@ -70,6 +70,8 @@ class TestSend:
         assert (again.status, again.body) == (201, first.body)
         assert len(gateway.fanout.told) == 1
 
+    # Only where reading is no waiting the message is in a commit as soon as all wait.
+    @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
     async def test_a_sender_who_hangs_up_has_sent_nevertheless(self, gateway: Gateway) -> None:
         ann, room_id = await gateway.user("ann"), await gateway.room("ann", "bob")
         async with trio.open_nursery() as nursery:
