@@ -156,7 +156,7 @@ class ChatSockets:
                     session.outbox.put(packet)
             self._hub.add(session)
             self._presence.arrived(session)
-            session.expiry = self._wheel.after(left_s, ChatSockets._expire, self, socket)
+            session.expiry = self._wheel.after(left_s, _expire, socket)
             session.outbox.put(prepare_event("tenant-presence-snapshot", online))
             if returned is not None and returned.room_id is not None and returned.room_id not in put_out:
                 self._presence.enter(session, returned.room_id, again=True)
@@ -183,12 +183,6 @@ class ChatSockets:
         for other in self._hub.sessions_of(session.tenant_id, (session.user_id,)):
             if other.sid == session.sid and other.transport is not None:
                 other.transport.close("client is back on another connection")
-
-    def _expire(self, socket: Socket) -> None:
-        # The DISCONNECT packet, not a bare close: the client would come back with the same token (contract 4.9).
-        session: Session = socket.state
-        self._refuse(session, "Session revoked" if session.revoked else "Session expired")
-        socket.disconnect()
 
     def _revoked(self, revocation: Revocation) -> None:
         """Tokens have been taken back: the connections made with them end."""
@@ -270,14 +264,14 @@ class ChatSockets:
         event = self._events.get(data[0])
         waiting: Waiting = None
         if event is None:
-            self._refuse(session, f"Unknown event: {data[0][:64]}.")
+            _refuse(session, f"Unknown event: {data[0][:64]}.")
         else:
             try:
                 waiting = event(session, data[1] if len(data) > 1 else None)
             except msgspec.ValidationError as error:
-                self._refuse(session, f"Malformed {data[0]}: {error}.")
+                _refuse(session, f"Malformed {data[0]}: {error}.")
             except GatewayError as error:
-                self._refuse(session, error.message)
+                _refuse(session, error.message)
         if packet.id is None:
             return waiting
         if waiting is None:
@@ -290,16 +284,6 @@ class ChatSockets:
         await waiting
         socket.ack(ack_id)
 
-    def _refuse(self, session: Session, message: str) -> None:
-        self._fanout.to_session(session, "error", encode({"message": message}))
-
-    def _is_other(self, session: Session, user_id: str | None) -> bool:
-        """Whether the client speaks for somebody else, which it is told."""
-        if user_id is None or user_id == session.user_id:
-            return False
-        self._refuse(session, "userId is not the user of this session.")
-        return True
-
     def _with_roster(
         self, session: Session, room_id: str, action: Callable[[Session, Roster], Waiting]
     ) -> Waiting:
@@ -309,7 +293,7 @@ class ChatSockets:
             return self._load_roster(session, room_id, action)
         if session.user_id in roster.members:
             return action(session, roster)
-        self._refuse(session, no_such_room().message)
+        _refuse(session, no_such_room().message)
         return None
 
     async def _load_roster(
@@ -318,7 +302,7 @@ class ChatSockets:
         try:
             roster = await self._rosters.require_participant(session.tenant_id, room_id, session.user_id)
         except GatewayError as error:
-            self._refuse(session, error.message)
+            _refuse(session, error.message)
             return
         if not session.outbox.closed:  # the client may have gone meanwhile
             waiting = action(session, roster)
@@ -329,10 +313,10 @@ class ChatSockets:
 
     def _join_room(self, session: Session, payload: Any) -> Waiting:
         event = msgspec.convert(payload, RoomEvent)
-        if self._is_other(session, event.user_id):
+        if _is_other(session, event.user_id):
             return None
         if self._limiter.take(session.tenant_id, session.user_id, "join-room"):
-            self._refuse(session, "Too many rooms joined too fast; try again shortly.")
+            _refuse(session, "Too many rooms joined too fast; try again shortly.")
             return None
         return self._with_roster(session, event.room_id, self._joined)
 
@@ -360,14 +344,14 @@ class ChatSockets:
         try:
             await self._recovery.open_room(session, room_id, then=then)
         except GatewayError as error:
-            self._refuse(session, error.message)
+            _refuse(session, error.message)
 
     def _leave_room(self, session: Session, payload: Any) -> Waiting:
         if isinstance(payload, str):
             room_id = payload
         else:
             event = msgspec.convert(payload, RoomEvent)
-            if self._is_other(session, event.user_id):
+            if _is_other(session, event.user_id):
                 return None
             room_id = event.room_id
         self._typists.stop(session, room_id)
@@ -378,7 +362,7 @@ class ChatSockets:
 
     def _typing(self, session: Session, payload: Any) -> Waiting:
         event = msgspec.convert(payload, TypingEvent)
-        if event.user_id != session.user_id and self._is_other(session, event.user_id):
+        if event.user_id != session.user_id and _is_other(session, event.user_id):
             return None
         if not event.is_typing:
             # Never limited: the others would see the user type for ever.
@@ -387,3 +371,22 @@ class ChatSockets:
         if self._limiter.take(session.tenant_id, session.user_id, "typing"):
             return None
         return self._with_roster(session, event.room_id, self._typists.start)
+
+
+def _refuse(session: Session, message: str) -> None:
+    Fanout.to_session(session, "error", encode({"message": message}))
+
+
+def _expire(socket: Socket) -> None:
+    # The DISCONNECT packet, not a bare close: the client would come back with the same token (contract 4.9).
+    session: Session = socket.state
+    _refuse(session, "Session revoked" if session.revoked else "Session expired")
+    socket.disconnect()
+
+
+def _is_other(session: Session, user_id: str | None) -> bool:
+    """Whether the client speaks for somebody else, which it is told."""
+    if user_id is None or user_id == session.user_id:
+        return False
+    _refuse(session, "userId is not the user of this session.")
+    return True

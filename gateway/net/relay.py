@@ -107,7 +107,8 @@ class Relay:
 
     def _elsewhere(self, request: Request) -> tuple[str, int] | None:
         """The address of the node that has this request's session, if that is another's and it lives."""
-        if MARK in request.headers:
+        # Whoever begins has no sid; its query need not be taken apart twice.
+        if MARK in request.headers or ("sid" not in request.query and "%" not in request.query):
             return None
         sid = dict(parse_qsl(request.query)).get("sid")
         if sid is None or sid.startswith(self._node_id):

@@ -6,13 +6,15 @@ import zlib
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from trio.testing import lockstep_stream_pair
 
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
 from gateway.net.http import Clock, HttpConnection, parse_head
 from gateway.net.multiplexer import Multiplexer
-from gateway.net.websocket import WebSockets
+from gateway.net.websocket import WebSockets, _is_usual
 from gateway.wire.frames import FrameReader
 from gateway.wire.http import Response
 from gateway.wire.prepared import join, prepare_binary, prepare_text
@@ -48,6 +50,59 @@ def handshake(
         line.partition(": ")[2] for line in lines if line.lower().startswith("sec-websocket-extensions")
     ]
     return header[0] if header else "", answer[1]
+
+
+KEYS = [
+    "dGhlIHNhbXBsZSBub25jZQ==",
+    "dGhlIHNhbXBsZSBub25jZR==",
+    "c2hvcnQ=",
+    "dGhlIHNhbXBsZSBub25jZQ",
+    "é" * 22 + "==",
+    "",
+]
+"""Two of sixteen bytes, one of them with bits to spare, and some that are no keys."""
+
+requests = st.fixed_dictionaries(
+    {},
+    optional={
+        "Upgrade": st.sampled_from(["websocket", "WebSocket", "websocket, h2c"]),
+        "Connection": st.sampled_from(["Upgrade", "upgrade", "keep-alive, Upgrade", "Upgrade, Upgrade"]),
+        "Sec-WebSocket-Version": st.sampled_from(["13", "8", "13, 8", ""]),
+        "Sec-WebSocket-Key": st.sampled_from(KEYS),
+        "Sec-WebSocket-Extensions": st.just("x-webkit-deflate-frame"),
+        "Sec-WebSocket-Protocol": st.sampled_from(["chat", ",,;"]),
+        "Origin": st.sampled_from(["https://example.org", "null"]),
+    },
+)
+
+
+class TestHandshake:
+    """Most requests are answered in a way of their own, which must not be told from the library's."""
+
+    @given(
+        method=st.sampled_from(["GET", "GET", "POST"]), version=st.sampled_from(["1.1", "1.0"]), sent=requests
+    )
+    def test_the_short_way_and_the_long_way_agree(
+        self, method: str, version: str, sent: dict[str, str]
+    ) -> None:
+        head = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in sent.items()])
+        parsed = parse_head(b"%b / HTTP/%b\r\nHost: x\r\n%b\r\n" % (method.encode(), version.encode(), head))
+        wheel = Wheel()
+        multiplexer = Multiplexer(wheel=wheel, close_s=1)
+        short, long = (websockets_on(multiplexer, wheel, deflate=deflate) for deflate in (False, True))
+        multiplexer.poller.close()
+        assert _told(short.handshake(parsed)) == _told(long.handshake(parsed))
+
+    def test_what_the_clients_send_takes_the_short_way(self) -> None:
+        assert _is_usual(parse_head(upgrade("/echo/")))
+
+
+def _told(answer: tuple[bytes, bool] | Response) -> object:
+    """What a client makes of an answer."""
+    if isinstance(answer, Response):
+        return answer.status, answer.body
+    status, *lines = answer[0].decode().split("\r\n")
+    return status, {line for line in lines if not line.startswith(("Date:", "Server:"))}, answer[1]
 
 
 class TestAnswering:
