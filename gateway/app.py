@@ -64,6 +64,7 @@ from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
 from gateway.net.leaving import send_away
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
+from gateway.net.native import load_native
 from gateway.net.polling import EngineEndpoint
 from gateway.net.ports import Endpoint
 from gateway.net.relay import Relay
@@ -114,11 +115,14 @@ class Node:
         self.config = config
         self.store = store
         self.wheel = Wheel()
-        self.hub = Hub()
+        self._native = load_native() if config.native else None
+        self.hub = Hub(native=self._native)
         self.bus = bus
         self.workers = Workers()
         self._links = Links(key=file_key, public_url=config.public_url, access_s=config.uploads.access_s)
-        self.fanout = Fanout(hub=self.hub, bus=self.bus, shown=partial(self._links.shown, origin=url))
+        self.fanout = Fanout(
+            hub=self.hub, bus=self.bus, shown=partial(self._links.shown, origin=url), native=self._native
+        )
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=bus, log=store)
         self.recovery = Recovery(log=store, fanout=self.fanout, most_events=config.recovery.events)
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s, address=address)
@@ -176,7 +180,7 @@ class Node:
             settings=config.uploads,
         )
         self.api = Api(self._services())
-        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s)
+        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s, native=self._native)
         self._socket_settings = SocketSettings(
             connect_s=config.socket.connect_s, inbox=config.socket.inbox, max_attachments=ATTACHMENTS
         )

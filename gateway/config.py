@@ -148,6 +148,7 @@ class Config(Section, frozen=True):
     database_url: str | None = None
     public_url: str | None = None
     drain_s: DurationOrZero = 10.0
+    native: bool = True
     metrics_token: Annotated[str, Meta(min_length=16)] | None = None
     tls: Tls = Tls()
     http: Http = Http()

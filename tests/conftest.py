@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.net.native import Native
+from tests.support.compiled import build
 from tests.support.postgresql import Server, running_server
 
 
@@ -14,3 +16,15 @@ def postgresql() -> Iterator[Server]:
     """A PostgreSQL to make databases in; who stops it starts it again, as others use it too."""
     with running_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Native:
+    """The loops over a crowd in C."""
+    return build(tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="session")
+def native(request: pytest.FixtureRequest) -> Native | None:
+    """None, for Python's; the compiled ones where ``BOTH`` says so."""
+    return request.getfixturevalue("compiled") if getattr(request, "param", False) else None

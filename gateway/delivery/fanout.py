@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from gateway.delivery.bus import Bus, Envelope
 from gateway.delivery.hub import Hub
+from gateway.delivery.native import Native
 from gateway.delivery.order import Order
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
@@ -19,8 +20,14 @@ class Fanout:
     changed" and "all are told" nothing else runs, so the order of calls is the order on every wire."""
 
     def __init__(
-        self, *, hub: Hub, bus: Bus, shown: Callable[[bytes], bytes] = lambda payload: payload
+        self,
+        *,
+        hub: Hub,
+        bus: Bus,
+        shown: Callable[[bytes], bytes] = lambda payload: payload,
+        native: Native | None = None,
     ) -> None:
+        self._put_all = Outbox.put_all if native is None else native.put_all
         self._hub = hub
         self._shown = shown
         self._bus = bus
@@ -78,15 +85,15 @@ class Fanout:
     def _deliver(self, envelope: Envelope) -> None:
         for tap in self._taps:
             tap.take(envelope)
-        sessions = self._hub.sessions_of(envelope.tenant_id, envelope.user_ids, but=envelope.but)
-        if not sessions:
+        outboxes = self._hub.outboxes_of(envelope.tenant_id, envelope.user_ids, but=envelope.but)
+        if not outboxes:
             return
         prepared = self.prepare(envelope)
         if envelope.transient:
-            for session in sessions:
-                session.outbox.put_transient(prepared)
+            for outbox in outboxes:
+                outbox.put_transient(prepared)
         else:
-            Outbox.put_all([session.outbox for session in sessions], prepared)
+            self._put_all(outboxes, prepared)
 
     def position(self, tenant_id: str) -> int | None:
         """The number of the last event of this tenant that the sessions here were told; None if it has none."""

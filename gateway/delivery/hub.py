@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from gateway.delivery.native import Native
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 
 Users: TypeAlias = Mapping[str, tuple[Session, ...]]
@@ -14,7 +16,8 @@ Users: TypeAlias = Mapping[str, tuple[Session, ...]]
 class Hub:
     """The sessions of this node, found by user (delivery) and by active room (room presence)."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, native: Native | None = None) -> None:
+        self._outboxes_of = _outboxes_of if native is None else native.outboxes_of
         self._tenants: dict[str, dict[str, tuple[Session, ...]]] = {}
         self._rooms: dict[str, dict[str, tuple[Session, ...]]] = {}
         self._count = 0
@@ -88,12 +91,23 @@ class Hub:
         """Sessions now."""
         return self._count
 
+    def outboxes_of(
+        self, tenant_id: str, user_ids: tuple[str, ...], *, but: str | None = None
+    ) -> list[Outbox]:
+        """The outboxes of ``sessions_of``."""
+        users = self._tenants.get(tenant_id)
+        return [] if users is None else self._outboxes_of(users, user_ids, but)
+
     def statistics(self) -> dict[str, int]:
         return {
             "sessions": self._count,
             "users": sum(len(users) for users in self._tenants.values()),
             "rooms_open": len(self._rooms),
         }
+
+
+def _outboxes_of(users: Users, user_ids: tuple[str, ...], but: str | None) -> list[Outbox]:
+    return [session.outbox for user_id in user_ids if user_id != but for session in users.get(user_id, ())]
 
 
 def _join(users: dict[str, tuple[Session, ...]], session: Session) -> bool:

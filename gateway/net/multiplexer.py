@@ -11,8 +11,8 @@ after the kernel refused. Both yield after a bounded batch, so that timers, HTTP
 from __future__ import annotations
 
 import socket
-from collections import deque
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 import trio
@@ -34,13 +34,31 @@ still to be sent, and costs no ``send`` of its own."""
 
 RECEIVE_BYTES = 65_536
 
+BROKEN = -1
+"""In place of a number of bytes sent: there is no connection any more."""
+
 log = structlog.get_logger(__name__)
+
+
+class Native(Protocol):
+    """``_native.Native``, as far as the multiplexer needs it."""
+
+    def flush(
+        self, turn: list[Multiplexed], most: int
+    ) -> list[tuple[Multiplexed, bytes, int] | tuple[Multiplexed, None, int]]:
+        """``Multiplexed.flush`` on the last links of ``turn``, up to ``most``, which are taken out of it.
+
+        Returns:
+            what is left to Python: links that it has not touched, with None; those that it has written to and that did
+            not take all, with the bytes and how many of them were taken, for ``Multiplexed.sent``.
+        """
+        ...
 
 
 class Multiplexed(Link):
     """A WebSocket on a plain TCP socket, without a task of its own."""
 
-    __slots__ = ("_backlog", "_fd", "_finishing", "_interest", "_multiplexer", "_tail", "sock")
+    __slots__ = ("_backlog", "_fd", "_finishing", "_interest", "_multiplexer", "_tail", "marked", "sock")
 
     def __init__(
         self,
@@ -60,6 +78,7 @@ class Multiplexed(Link):
         self.sock = sock
         self._fd = sock.fileno()
         self._multiplexer = multiplexer
+        self.marked = multiplexer.marked
         self._backlog: memoryview | None = None  # taken from the outbox, refused by the kernel
         self._tail: bytes | None = None  # the close frame, behind everything
         self._finishing = False
@@ -145,14 +164,21 @@ class Multiplexed(Link):
         except BlockingIOError:
             sent = 0
         except OSError:
-            self.abort("transport error")
-            return False
-        self.outbox.size -= sent
+            sent = BROKEN
         if sent == len(data):
+            self.outbox.size -= sent
             return True
-        self._backlog = memoryview(data)[sent:]
-        self._want(self._interest | WRITE)
+        self.sent(data, sent)
         return False
+
+    def sent(self, data: bytes | memoryview, sent: int) -> None:
+        """The kernel has taken ``sent`` bytes and no more: the rest waits until it does."""
+        if sent == BROKEN:
+            self.abort("transport error")
+        elif self._fd >= 0:
+            self.outbox.size -= sent
+            self._backlog = memoryview(data)[sent:]
+            self._want(self._interest | WRITE)
 
 
 class Multiplexer:
@@ -161,14 +187,16 @@ class Multiplexer:
     Use ``await nursery.start(multiplexer.run)`` before adopting sockets.
     """
 
-    def __init__(self, *, wheel: Wheel, close_s: float) -> None:
+    def __init__(self, *, wheel: Wheel, close_s: float, native: Native | None = None) -> None:
         self.poller = open_poller()
+        # Links whose outbox has something: those that are being written, last first, and those whose turn comes then.
+        # Bound: one entry per link.
+        self._turn: list[Multiplexed] = []
+        self.marked: list[Multiplexed] = []
+        self._native = native
         self._wheel = wheel
         self._close_s = close_s
         self._links: dict[int, Multiplexed] = {}
-        self._marked: deque[Multiplexed] = (
-            deque()
-        )  # links whose outbox has something; bound: one entry per link
         self._joined_items: list[Prepared] = []
         self._joined = b""
         self._writer: trio.lowlevel.Task | None = None  # parked
@@ -247,8 +275,11 @@ class Multiplexer:
         return self._joined
 
     def mark(self, link: Multiplexed) -> None:
-        """This link has something to write: it will be, at the end of the tick."""
-        self._marked.append(link)
+        """This link has something to write: it will be, at the end of the tick.
+
+        While some are ``marked``, the writer is awake or about to be woken, and others may be added without this call.
+        """
+        self.marked.append(link)
         if self._writer is not None and not self._reading:
             task, self._writer = self._writer, None
             trio.lowlevel.reschedule(task)
@@ -286,18 +317,18 @@ class Multiplexer:
                 self._reading = False
                 # Answers to this batch go out without waking the writer.
                 self._flush()
-                if self._marked and self._writer is not None:
+                if self._writer is not None and (self._turn or self.marked):
                     task, self._writer = self._writer, None
                     trio.lowlevel.reschedule(task)
                 await trio.lowlevel.checkpoint()
 
     async def _write(self) -> None:
         while True:
-            if not self._marked:
+            if not (self._turn or self.marked):
                 self._writer = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
             self._flush()
-            if self._marked:
+            if self._turn or self.marked:
                 await trio.lowlevel.checkpoint()
 
     def _abort_wait(self, _: object) -> trio.lowlevel.Abort:
@@ -306,13 +337,33 @@ class Multiplexer:
 
     def _flush(self) -> None:
         """Write up to ``FLUSH_BATCH`` of the links that have something."""
-        marked = self._marked
-        for _ in range(min(FLUSH_BATCH, len(marked))):
-            link = marked.popleft()
+        turn = self._turn
+        if not turn:
+            turn += reversed(self.marked)
+            self.marked.clear()
+        if self._native is not None:
+            self._flush_natively(self._native)
+            return
+        for _ in range(min(FLUSH_BATCH, len(turn))):
+            link = turn.pop()
             try:
                 link.flush()
             except Exception:
                 self._broken(link)
 
+    def _flush_natively(self, native: Native) -> None:
+        for link, data, sent in native.flush(self._turn, FLUSH_BATCH):
+            try:
+                if data is None:
+                    link.flush()
+                else:
+                    link.sent(data, sent)
+            except Exception:
+                self._broken(link)
+
     def statistics(self) -> dict[str, int]:
-        return {"links": len(self._links), "marked": len(self._marked)}
+        return {
+            "links": len(self._links),
+            "marked": len(self._turn) + len(self.marked),
+            "native": int(self._native is not None),
+        }

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.delivery.hub import Hub
+from gateway.delivery.native import Native
 from gateway.delivery.session import Session
 from tests.delivery.conftest import session
+from tests.support.compiled import BOTH
 
 TENANTS = ("acme", "umbrella")
 USERS = ("ann", "bob", "cyn")
@@ -37,9 +39,10 @@ class Model:
         return {s for s, room in self.rooms.items() if room == room_id and s.user_id == user_id}
 
 
-@given(st.lists(steps, max_size=60))
-def test_it_finds_what_is_there_in_any_history(history: list[tuple[Any, ...]]) -> None:
-    hub, model = Hub(), Model()
+@BOTH
+@given(history=st.lists(steps, max_size=60))
+def test_it_finds_what_is_there_in_any_history(history: list[tuple[Any, ...]], native: Native | None) -> None:
+    hub, model = Hub(native=native), Model()
     for step in history:
         if step[0] == "add":
             first = not model.of_user(step[1], step[2])
@@ -76,6 +79,7 @@ def _check(hub: Hub, model: Model) -> None:
         expected = {user: sessions for user, sessions in expected.items() if sessions}
         assert {user: set(mine) for user, mine in hub.users(tenant_id).items()} == expected
         found = hub.sessions_of(tenant_id, USERS, but="bob")
+        assert hub.outboxes_of(tenant_id, USERS, but="bob") == [device.outbox for device in found]
         assert len(found) == len(set(found))
         assert set(found) == {s for user, mine in expected.items() if user != "bob" for s in mine}
     for room_id in ROOMS:
@@ -96,3 +100,4 @@ def test_the_recipients_keep_their_order_and_each_his_devices() -> None:
         hub.add(device)
     assert hub.sessions_of("acme", ["bob", "nobody", "ann"]) == [devices[1], devices[0], devices[2]]
     assert hub.sessions_of("elsewhere", ["ann"]) == []
+    assert hub.outboxes_of("elsewhere", ("ann",)) == []

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.delivery.outbox import Outbox
+from gateway.net.native import Native
 from gateway.wire.prepared import Prepared, prepare_text
 from tests.delivery.conftest import Owner
+from tests.support.compiled import BOTH
 
 
 class Carrier:
@@ -123,14 +125,20 @@ def test_a_closed_one_takes_nothing_more_but_gives_what_it_has() -> None:
     assert (len(box.take()), owner.overflows, carrier.woken) == (1, 0, 1)
 
 
-@given(st.lists(st.tuples(st.integers(2, 120), st.booleans()), max_size=60), st.integers(10, 400))
-def test_putting_on_all_at_once_is_putting_on_each(history: list[tuple[int, bool]], limit: int) -> None:
+@BOTH
+@given(
+    history=st.lists(st.tuples(st.integers(2, 120), st.booleans()), max_size=60), limit=st.integers(10, 400)
+)
+def test_putting_on_all_at_once_is_putting_on_each(
+    history: list[tuple[int, bool]], limit: int, native: Native | None
+) -> None:
+    put_all = Outbox.put_all if native is None else native.put_all
     one, one_owner, one_carrier = outbox(limit)
     other, other_owner, other_carrier = outbox(limit)
     for size, taken in history:
         packet = item(size)
         one.put(packet)
-        Outbox.put_all([other], packet)
+        put_all([other], packet)
         if taken:
             one.size = other.size = 0
             assert one.take() == other.take()

@@ -6,7 +6,7 @@ Which fault is in the file, where it can be exchanged while the gateway runs; an
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,8 +20,8 @@ from gateway.delivery.bus_redis import RedisBus
 from gateway.delivery.following import Following
 from gateway.delivery.hub import Hub
 from gateway.delivery.order import Order
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.recovery import Recovery, Returned
-from gateway.delivery.session import Session
 
 LOSSY, TWICE, SWAPPED, OPEN, FORGETFUL = "lossy", "twice", "swapped", "open", "forgetful"
 SKIPPING, REPEATING = "skipping", "repeating"
@@ -40,7 +40,7 @@ class Planted:
 
     def plant(self) -> None:
         publish, look = RedisBus.publish, Following._look
-        take, sessions_of, send = Order.take, Hub.sessions_of, Messages.send
+        take, outboxes_of, send = Order.take, Hub.outboxes_of, Messages.send
         recover = Recovery.recover
 
         def publish_most(bus: RedisBus, envelope: Envelope) -> None:
@@ -64,10 +64,11 @@ class Planted:
                 while self._held:
                     order._deliver(self._held.pop())
 
-        def sessions_of_all(
-            hub: Hub, tenant_id: str, user_ids: Iterable[str], *, but: str | None = None
-        ) -> list[Session]:
-            return sessions_of(hub, tenant_id, hub.users(tenant_id) if self._is(OPEN) else user_ids, but=but)
+        def outboxes_of_all(
+            hub: Hub, tenant_id: str, user_ids: tuple[str, ...], *, but: str | None = None
+        ) -> list[Outbox]:
+            everybody = tuple(hub.users(tenant_id))
+            return outboxes_of(hub, tenant_id, everybody if self._is(OPEN) else user_ids, but=but)
 
         async def send_or_say_so(messages: Messages, *place: str, **message: Any) -> Delivered:
             delivered = await send(messages, *place, **message)
@@ -91,7 +92,7 @@ class Planted:
         RedisBus.publish = publish_most  # type: ignore[method-assign, assignment]
         Following._look = look_away  # type: ignore[method-assign, assignment]
         Order.take = take_as_it_comes  # type: ignore[method-assign, assignment]
-        Hub.sessions_of = sessions_of_all  # type: ignore[method-assign, assignment]
+        Hub.outboxes_of = outboxes_of_all  # type: ignore[method-assign, assignment]
         Recovery.recover = recover_nearly  # type: ignore[method-assign, assignment]
         Messages.send = send_or_say_so  # type: ignore[method-assign, assignment]
 

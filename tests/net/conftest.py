@@ -14,6 +14,7 @@ from gateway.delivery.timers import Wheel
 from gateway.net.engine import EngineSessions
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
+from gateway.net.native import Native
 from tests.net.clock import let_time_jump
 from tests.net.doors import Front
 from tests.net.engines import Engine
@@ -38,8 +39,8 @@ async def wheel(nursery: trio.Nursery) -> Wheel:
 
 
 @pytest.fixture
-async def multiplexer(nursery: trio.Nursery, wheel: Wheel) -> Multiplexer:
-    multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S)
+async def multiplexer(nursery: trio.Nursery, wheel: Wheel, native: Native | None) -> Multiplexer:
+    multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S, native=native)
     await nursery.start(multiplexer.run)
     return multiplexer
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
 from gateway.net.multiplexer import BATCH, Multiplexer
+from gateway.net.native import Native
 from gateway.wire.frames import FrameReader
 from gateway.wire.prepared import prepare_text
 from tests.net.conftest import CLOSE_S
@@ -26,9 +27,11 @@ from tests.net.fakes import (
     settle,
     text,
 )
+from tests.support.compiled import BOTH
 from tests.wire.client import masked
 
 
+@BOTH
 class TestReading:
     async def test_messages_come_in_order_however_the_bytes_are_cut(self, adopt: Adopter) -> None:
         receiver = Recorder()
@@ -84,6 +87,7 @@ class TestReading:
         assert peer.texts() == ["out"]
 
 
+@BOTH
 class TestWriting:
     async def test_everything_put_in_one_tick_is_one_write_in_order(
         self, multiplexer: Multiplexer, adopt: Adopter
@@ -214,13 +218,14 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(steps, max_size=60))
+@BOTH
+@given(history=st.lists(steps, max_size=60))
 def test_whatever_the_client_reads_and_when_it_gets_everything_in_order(
-    history: list[tuple[str, int]],
+    history: list[tuple[str, int]], native: Native | None
 ) -> None:
     async def scenario() -> None:
         wheel, pairs, receiver = Wheel(), Pairs(), Recorder(limit_bytes=10_000_000)
-        multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S)
+        multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S, native=native)
         sent, received = b"", b""
         async with trio.open_nursery() as nursery:
             await nursery.start(multiplexer.run)

@@ -22,9 +22,11 @@ from tests.net.fakes import (
     settle,
     text,
 )
+from tests.support.compiled import BOTH
 from tests.wire.client import masked
 
 
+@BOTH
 class TestClosing:
     async def test_the_peers_close_is_echoed_and_the_connection_ends(
         self, multiplexer: Multiplexer, adopt: Adopter
@@ -185,6 +187,7 @@ class TestClosing:
         assert emptied.is_set()
 
 
+@BOTH
 class TestFaults:
     async def test_a_receiver_that_raises_ends_its_own_link_only(self, adopt: Adopter) -> None:
         bad, good = Recorder(), Recorder()
