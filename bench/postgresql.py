@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic, sleep
+from time import clock_gettime, monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -111,6 +111,14 @@ class Server:
         if self._process is not None:
             self._process.send_signal(how)
             self._process.wait()
+
+    def cpu_s(self) -> float:
+        """User and system time so far of all its processes that live."""
+        assert self._process is not None
+        pids = [self._process.pid]
+        for path in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            pids += map(int, path.read_text().split())
+        return sum(clock_gettime((~pid << 3) | 2) for pid in pids)  # as bench.server
 
     def execute(self, statement: str, *, database: str = "postgres") -> list[Any]:
         """As the superuser."""

@@ -1,8 +1,9 @@
 """Messages a second over one, two and three processes that share a PostgreSQL and a Redis.
 
 Fifty connections send as fast as they are answered, in turn to each process, in rooms of two whose second user is
-connected to the next process; a message counts when both have it. Nothing is pinned: processes, databases and the driver
-share all cores, so on a machine with few of them the driver and the databases set the bound. The peer stores nothing.
+connected to the next process; a message counts when both have it. The messages of one tenant are stored one group after the
+other, whichever process they came to; those of eight tenants side by side. Nothing is pinned: processes, databases and the
+driver share all cores, so on a machine with few of them the driver and the databases set the bound. The peer stores nothing.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from bench.contest import GATEWAY, Measured, Options, compete
-from bench.gateway import platform, post_message
+from bench.gateway import Platform, bare_environment, new_tenant, platform, post_message
 from bench.loop import Loop
 from bench.peers import PEERS as EVERY_PEER
+from bench.postgresql import Server as PostgreSQL
 from bench.postgresql import running_postgresql
 from bench.redis import Redis, running_redis
 from bench.report import Figures, Report, latency
@@ -28,6 +31,7 @@ from bench.websocket import Client, Crowd, Handshake, socketio
 
 PEERS = ("socketio-node-redis",)
 PROCESSES = (1, 2, 3)
+TENANTS = (1, 8)
 CONNECTIONS = 50
 
 
@@ -38,11 +42,13 @@ class Cluster:
     Attributes:
         pairs: how the two members of each room come in.
         post: the request that sends message ``n`` to a room.
+        database_s: processor time of their database so far.
     """
 
     servers: list[Server]
     pairs: list[tuple[Handshake, Handshake]]
     post: Callable[[int, int], bytes]
+    database_s: Callable[[], float]
 
 
 def run(options: Options) -> Report:
@@ -50,19 +56,29 @@ def run(options: Options) -> Report:
     os.sched_setaffinity(0, everywhere)
     options = replace(options, server_cores=everywhere, driver_cores=everywhere)
     report = Report("processes", "messages_per_s", "messages/s")
-    counts = options.sessions or ((1, 2) if options.quick else PROCESSES)
-    compete(
-        report, options, options.chosen(PEERS), counts, lambda name, count: _measure(name, count, options)
-    )
+    counts = options.sessions or ((2,) if options.quick else PROCESSES)
+    with running_redis(options) as redis, running_postgresql() as postgresql:
+        for tenants in (1, 2) if options.quick else TENANTS:
+            compete(
+                report,
+                options,
+                options.chosen(PEERS) if tenants == 1 else [GATEWAY],
+                [(count, tenants) for count in counts],
+                lambda name, case: _measure(name, *case, options, redis, postgresql),
+            )
     return report
 
 
-def _measure(name: str, count: int, options: Options) -> Measured:
+def _measure(
+    name: str, count: int, tenants: int, options: Options, redis: Redis, postgresql: PostgreSQL
+) -> Measured:
     connections = 5 if options.quick else CONNECTIONS
     with contextlib.ExitStack() as stack:
-        redis = stack.enter_context(running_redis(options))
-        start = _gateways if name == GATEWAY else _peers
-        cluster = stack.enter_context(start(name, count, connections, options, redis))
+        if name == GATEWAY:
+            servers = _gateways(count, tenants, connections, options, redis, postgresql)
+        else:
+            servers = _peers(name, count, connections, options, redis)
+        cluster = stack.enter_context(servers)
         loop = Loop()
         stack.callback(loop.close)
         crowds = Crowds(loop, cluster)
@@ -72,12 +88,12 @@ def _measure(name: str, count: int, options: Options) -> Measured:
         stack.callback(load.close)
         load.saturate(options.warm_up_s)
         crowds.drain()
-        yield f"{count} processes", _saturated(load, crowds, cluster, options)
+        yield f"{count} processes, {tenants} tenants", _saturated(load, crowds, cluster, options)
 
 
 def _saturated(load: Load, crowds: Crowds, cluster: Cluster, options: Options) -> Figures:
     before = crowds.sent
-    spent = [server.cpu_s() for server in cluster.servers]
+    spent, database = [server.cpu_s() for server in cluster.servers], cluster.database_s()
     driver, start = time.process_time(), time.perf_counter()
     load.saturate(options.seconds)
     crowds.drain()
@@ -87,6 +103,7 @@ def _saturated(load: Load, crowds: Crowds, cluster: Cluster, options: Options) -
     return {
         "messages_per_s": messages / wall,
         "cpu_us_per_message": cpu / messages * 1e6,
+        "database_us_per_message": (cluster.database_s() - database) / messages * 1e6,
         **latency(load.latencies),
         "driver_busy": (time.process_time() - driver) / wall,
     }
@@ -134,19 +151,23 @@ def _members(cluster: Cluster, place: int) -> list[Handshake]:
 
 
 @contextlib.contextmanager
-def _gateways(_: str, count: int, rooms: int, options: Options, redis: Redis) -> Iterator[Cluster]:
-    with running_postgresql() as postgresql, postgresql.database() as url:
+def _gateways(
+    count: int, tenants: int, rooms: int, options: Options, redis: Redis, postgresql: PostgreSQL
+) -> Iterator[Cluster]:
+    with postgresql.bare_database() as url:
         settings = {"GATEWAY_BUS": "redis", "GATEWAY_REDIS_URL": redis.url, "GATEWAY_DATABASE_URL": url}
-        with platform(options, nodes=count, environment=settings) as backend:
-            rosters = [[f"user-{number}-a", f"user-{number}-b"] for number in range(rooms)]
-            ids = backend.create_rooms(rosters)
-            tokens = [backend.tokens([roster[side] for roster in rosters]) for side in (0, 1)]
-            hellos = [[socketio(json.dumps({"token": token}).encode()) for token in side] for side in tokens]
-            yield Cluster(
-                list(backend.servers),
-                list(zip(*hellos, strict=True)),
-                lambda room, n: post_message(ids[room], tokens[0][room], rosters[room][0], n),
-            )
+        with platform(options, nodes=count, environment=settings) as first:
+            others = [new_tenant(options, {**bare_environment(), **settings}) for _ in range(1, tenants)]
+            backends = [first, *(Platform(first.servers, tenant.api_key) for tenant in others)]
+            pairs, posts = [], []
+            for number in range(rooms):
+                backend, people = backends[number % tenants], [f"user-{number}-a", f"user-{number}-b"]
+                (room_id,) = backend.create_rooms([people])
+                tokens = backend.tokens(people)
+                first_in, second_in = [socketio(json.dumps({"token": token}).encode()) for token in tokens]
+                pairs.append((first_in, second_in))
+                posts.append(partial(post_message, room_id, tokens[0], people[0]))
+            yield Cluster(list(first.servers), pairs, lambda room, n: posts[room](n), postgresql.cpu_s)
 
 
 @contextlib.contextmanager
@@ -158,4 +179,5 @@ def _peers(name: str, count: int, rooms: int, options: Options, redis: Redis) ->
             servers,
             [(hello, hello) for hello in hellos],
             lambda room, n: post_message(f"room-{room}", "none", "user-00000", n),
+            lambda: 0.0,
         )
