@@ -2,12 +2,14 @@
 
 SQLite writes each page of a commit by two calls, 24 octets and the page, right behind the ones before, and then calls xSync. Each
 call costs the kernel a microsecond or more, whatever its size. A file whose writes are gathered keeps in memory what is written
-right behind the last write, and hands it over before anything else is done with the file: a read, a write elsewhere, xSync,
-its end.
+right behind the last write, and hands it over before anything else is done with the file: a read, a write elsewhere, xSync.
 
-What is in the file when others are told of a commit is the same: with synchronous=FULL they are told after xSync. With less they
-are told without, so only the first may be gathered. A write that fails is reported by a later call than its own, but by one of
-the same transaction, which is then taken back; nothing of it is tried again.
+What is in the file when others are told of a commit, or may make one, must be the same as ever. They are told after xSync, with
+synchronous=FULL and on a disk whose sectors need no padding; with less they are told without. And a transaction is written when it
+commits, in one go up to xSync, with cache_spill=OFF; otherwise some of it is written before, and what was gathered of one that is
+taken back would be handed over later, on top of what another process has written there. So only such a connection may be gathered.
+A write that fails is reported by a later call than its own, but by one of the same commit, which is then taken back; nothing of it
+is tried again.
 
 The place between SQLite and the operating system is the table of methods that every open file begins with: it gets a copy with some
 functions of ours in it. That table is public (sqlite3_io_methods), and has been the same since 2013 (version 3).
@@ -46,6 +48,7 @@ struct File {
 
 enum {
     OK = 0,
+    POWERSAFE_OVERWRITE = 0x1000, /* sectors are not padded: a commit ends in xSync */
     BOUND = (1 << 17) - 1, /* the most that SQLite's own write takes at once */
 };
 
@@ -106,11 +109,9 @@ static int control(File *file, int what, void *value) {
 
 static int close_(File *file) {
     Gathering *g = of(file);
-    int failed = hand_over(file);
-    file->methods = g->own;
-    int closed = g->own->close(file);
+    file->methods = g->own; /* what no xSync has followed is in no commit */
     free(g);
-    return closed != OK ? closed : failed;
+    return file->methods->close(file);
 }
 
 static PyObject *gather(PyObject *module, PyObject *address) {
@@ -119,8 +120,9 @@ static PyObject *gather(PyObject *module, PyObject *address) {
         if (!PyErr_Occurred()) PyErr_SetString(PyExc_ValueError, "not an open file");
         return NULL;
     }
-    if (file->methods->version < 3 || file->methods->close == close_) {
-        PyErr_SetString(PyExc_ValueError, "a file whose methods are not SQLite's own");
+    if (file->methods->version < 3 || file->methods->close == close_ ||
+        !(file->methods->device(file) & POWERSAFE_OVERWRITE)) {
+        PyErr_SetString(PyExc_ValueError, "a file that cannot be gathered");
         return NULL;
     }
     Gathering *g = malloc(sizeof *g);

@@ -26,6 +26,9 @@ def gather_writes(db: apsw.Connection) -> bool:
     db.file_control("main", apsw.SQLITE_FCNTL_JOURNAL_POINTER, ctypes.addressof(wal))
     try:
         gather(wal.value or 0)
-    except ValueError:  # an SQLite of another make, with methods that we do not know
+    except ValueError:  # an SQLite of another make, or a disk whose sectors it pads
         return False
+    # What is written of a transaction before its commit must not be gathered. Groups are small; that their pages stay in
+    # memory until then costs little.
+    db.pragma("cache_spill", False)
     return True
