@@ -27,6 +27,11 @@ from gateway.wire.http import Response
 
 _KEY: Final = re.compile(r"[0-9A-Za-z+/]{22}==")  # 16 bytes
 
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n\r\n"
+)
+
 
 class WebSockets:
     """Accepts upgrades and puts the connection on its carrier.
@@ -131,9 +136,6 @@ class WebSockets:
         return False
 
 
-_SWITCHING: Final = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
-
-
 def _is_usual(head: Head) -> bool:
     """Whether this is an upgrade that nothing can be said against, by the letter of most clients (4.2.1)."""
     headers = head.headers
@@ -143,5 +145,6 @@ def _is_usual(head: Head) -> bool:
         and headers.get("connection") == "Upgrade"
         and headers.get("upgrade") == "websocket"
         and headers.get("sec-websocket-version") == "13"
+        and "sec-websocket-protocol" not in headers
         and _KEY.fullmatch(headers.get("sec-websocket-key", "")) is not None
     )

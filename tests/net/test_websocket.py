@@ -62,29 +62,35 @@ KEYS = [
 ]
 """Two of sixteen bytes, one of them with bits to spare, and some that are no keys."""
 
-requests = st.fixed_dictionaries(
+USUAL = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": KEYS[0],
+}
+
+changes = st.fixed_dictionaries(
     {},
     optional={
-        "Upgrade": st.sampled_from(["websocket", "WebSocket", "websocket, h2c"]),
-        "Connection": st.sampled_from(["Upgrade", "upgrade", "keep-alive, Upgrade", "Upgrade, Upgrade"]),
-        "Sec-WebSocket-Version": st.sampled_from(["13", "8", "13, 8", ""]),
-        "Sec-WebSocket-Key": st.sampled_from(KEYS),
+        "Upgrade": st.sampled_from(["WebSocket", "websocket, h2c", None]),
+        "Connection": st.sampled_from(["upgrade", "keep-alive, Upgrade", "Upgrade, Upgrade", None]),
+        "Sec-WebSocket-Version": st.sampled_from(["8", "13, 8", "", None]),
+        "Sec-WebSocket-Key": st.sampled_from([*KEYS, None]),
         "Sec-WebSocket-Extensions": st.just("x-webkit-deflate-frame"),
         "Sec-WebSocket-Protocol": st.sampled_from(["chat", ",,;"]),
         "Origin": st.sampled_from(["https://example.org", "null"]),
     },
-)
+).filter(lambda changed: len(changed) < 3)
 
 
 class TestHandshake:
     """Most requests are answered in a way of their own, which must not be told from the library's."""
 
-    @given(
-        method=st.sampled_from(["GET", "GET", "POST"]), version=st.sampled_from(["1.1", "1.0"]), sent=requests
-    )
+    @given(method=st.sampled_from(["GET", "POST"]), version=st.sampled_from(["1.1", "1.0"]), changed=changes)
     def test_the_short_way_and_the_long_way_agree(
-        self, method: str, version: str, sent: dict[str, str]
+        self, method: str, version: str, changed: dict[str, str | None]
     ) -> None:
+        sent = {name: value for name, value in (USUAL | changed).items() if value is not None}
         head = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in sent.items()])
         parsed = parse_head(b"%b / HTTP/%b\r\nHost: x\r\n%b\r\n" % (method.encode(), version.encode(), head))
         wheel = Wheel()
