@@ -80,7 +80,7 @@ async def serve(config: Config, *, started: Callable[[Started], None], lifeline:
     among_nodes = [] if config.bus == "memory" else listen(config.node.host, config.node.port)
     try:
         config.data.mkdir(parents=True, exist_ok=True)
-        async with open_store(config.database, settings=config.store) as store:
+        async with open_store(config.database, settings=config.store, native=config.native) as store:
             url = f"{'http' if tls is None else 'https'}://{_shown(config.host)}:{_port(public)}"
             node = Node(
                 config,

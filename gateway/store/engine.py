@@ -33,7 +33,7 @@ READY_S = 2.0
 
 @asynccontextmanager
 async def open_store(
-    where: Path | str, *, settings: StoreSettings, clock: Callable[[], int] = now_ms
+    where: Path | str, *, settings: StoreSettings, native: bool = True, clock: Callable[[], int] = now_ms
 ) -> AsyncIterator[SqlStore]:
     """The store in an SQLite file, which is created or migrated first, or in a PostgreSQL database.
 
@@ -41,6 +41,7 @@ async def open_store(
 
     Args:
         where: the path of the file, or the URL of the database.
+        native: with what has been compiled, where it has been.
         clock: milliseconds since the epoch.
 
     Raises:
@@ -48,13 +49,15 @@ async def open_store(
         ConfigError: the server cannot be used.
     """
     await trio.to_thread.run_sync(migrate, where)
-    async with _open_database(where, settings) as database:
+    async with _open_database(where, settings, native) as database:
         yield SqlStore(database=database, rosters=Rosters(), clock=clock)
 
 
-def _open_database(where: Path | str, settings: StoreSettings) -> AbstractAsyncContextManager[Database]:
+def _open_database(
+    where: Path | str, settings: StoreSettings, native: bool
+) -> AbstractAsyncContextManager[Database]:
     if isinstance(where, Path):
-        return open_file(where, settings=settings)
+        return open_file(where, settings=settings, native=native)
     from gateway.store.postgresql.database import open_server  # psycopg is an extra
 
     return open_server(where, settings=settings)

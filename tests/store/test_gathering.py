@@ -196,11 +196,23 @@ def test_a_connection_is_gathered_once(writes: apsw.Connection) -> None:
     writes.execute("COMMIT")
 
 
+def never(address: int) -> None:
+    pytest.fail("asked for all the same")
+
+
+@pytest.mark.parametrize(
+    ("native", "part_in_c"),
+    [pytest.param(True, None, id="not built"), pytest.param(False, never, id="not wanted")],
+)
 async def test_without_the_part_in_c_the_store_works_as_well(
-    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    native: bool,
+    part_in_c: Callable[[int], None] | None,
 ) -> None:
-    monkeypatch.setattr(gathering, "gather", None)
-    async with open_store(path, settings=StoreSettings(), clock=clock) as store:
+    monkeypatch.setattr(gathering, "gather", part_in_c)
+    async with open_store(path, settings=StoreSettings(), native=native, clock=clock) as store:
         home = Home(store, clock, (await store.create_tenant("Home")).id)
         room = await home.room("ann")
         await home.say(room.id, "ann", "words")

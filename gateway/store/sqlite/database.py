@@ -67,7 +67,7 @@ class FileDatabase:
 
 
 @asynccontextmanager
-async def open_file(path: Path, *, settings: StoreSettings) -> AsyncIterator[FileDatabase]:
+async def open_file(path: Path, *, settings: StoreSettings, native: bool) -> AsyncIterator[FileDatabase]:
     """The database at ``path``, which has the current schema.
 
     Leaving the block finishes the queued writes and closes the file.
@@ -77,7 +77,7 @@ async def open_file(path: Path, *, settings: StoreSettings) -> AsyncIterator[Fil
     """
     writes = connect(path, synchronous=settings.synchronous)
     try:
-        if settings.synchronous == "full":
+        if native and settings.synchronous == "full":
             gather_writes(writes)
         with closing(connect(path, read_only=True)) as reader:
             async with (
