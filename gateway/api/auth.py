@@ -156,7 +156,9 @@ class Authenticator:
         if caller.expires_at is not None and caller.expires_at <= now:
             del self._verified[token]
             raise Unauthorized("Unauthorized: the session token has expired.")
-        tenant = await self._tenant(caller.tenant.id)
+        tenant = self._fresh(self._tenants.get(caller.tenant.id), now)
+        if tenant is None:
+            tenant = await self._tenant(caller.tenant.id)
         holds = 0 <= now - verified_at < VERDICT_S and not self._is_revoked(caller)
         if holds and tenant is caller.tenant:
             return caller
@@ -224,6 +226,8 @@ class Authenticator:
 
     def _is_revoked(self, caller: Caller) -> bool:
         """Whether the token was taken back lately, or may have been."""
+        if self._revocations.quiet:
+            return False
         assert caller.user_id is not None
         assert caller.jti is not None
         assert caller.issued_at is not None
@@ -236,13 +240,19 @@ class Authenticator:
         self._verified[token] = (verified_at, caller)
         return caller
 
+    @staticmethod
+    def _fresh(known: tuple[float, Tenant] | None, now: float) -> Tenant | None:
+        """A remembered tenant that needs no second look."""
+        # The lower bound is for a wall clock that was set back: the entry must not live on until it has
+        # caught up.
+        return known[1] if known is not None and 0 <= now - known[0] < TENANT_FRESH_S else None
+
     async def _tenant(self, tenant_id: str) -> Tenant | None:
         now = self._clock()
         known = self._tenants.get(tenant_id)
-        # The lower bound is for a wall clock that was set back: the entry must not live on until it has
-        # caught up.
-        if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
-            return known[1]
+        fresh = self._fresh(known, now)
+        if fresh is not None:
+            return fresh
         changes = self._changes
         tenant = await self._store.tenant(tenant_id)
         # What was read while some tenant changed may be the state before: good for this request, not to be kept.
@@ -260,9 +270,9 @@ class Authenticator:
     async def _tenant_by_key(self, api_key: str) -> Tenant | None:
         now = self._clock()
         digest = sha256(api_key.encode()).digest()
-        known = self._by_key.get(digest)
-        if known is not None and 0 <= now - known[0] < TENANT_FRESH_S:
-            return known[1]
+        fresh = self._fresh(self._by_key.get(digest), now)
+        if fresh is not None:
+            return fresh
         changes = self._changes
         tenant = await self._store.tenant_by_api_key(digest)
         if changes != self._changes:

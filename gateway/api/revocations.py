@@ -72,6 +72,11 @@ class Revocations:
         )
 
     @property
+    def quiet(self) -> bool:
+        """Whether nothing was taken back lately, as nearly always."""
+        return not self._recent
+
+    @property
     def blind(self) -> bool:
         """Whether more was taken back than is remembered."""
         return self._blind_until > trio.current_time()
