@@ -34,6 +34,7 @@ from gateway.net.engine import EngineSession, EngineSessions, EngineSettings
 from gateway.net.links import Link
 from gateway.net.mailboxes import Workers
 from gateway.net.multiplexer import Multiplexer
+from gateway.net.native import load_native
 from gateway.net.polling import EngineEndpoint
 from gateway.net.ports import MessageReceiver, Receiver, Refused
 from gateway.net.server import Listener, listen
@@ -156,7 +157,7 @@ class Conformance:
     def __init__(self, *, ping_interval_ms: int, ping_timeout_ms: int, deflate: bool) -> None:
         self.wheel = Wheel()
         self.workers = Workers()
-        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=2.0)
+        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=2.0, native=load_native())
         self._echo = SocketEcho(self.wheel)
         settings = EngineSettings(
             ping_interval_ms=ping_interval_ms,
