@@ -37,22 +37,27 @@ T = TypeVar("T")
 DRAIN_S = 30.0
 
 
-class Joint(msgspec.Struct, frozen=True):
-    """A job that costs less together with those of its kind that wait beside it, where the database is far away.
+class Kind(msgspec.Struct, frozen=True):
+    """What jobs do that cost less together than each alone, where the database is far away.
 
     Attributes:
-        item: what it is about.
-        alone: does it, as any job.
-        together: does it for several items in their order; returns for each what ``alone`` returns, or the error with
-            which it refuses, having changed nothing for it.
+        alone: does it for one item, as any job.
+        together: does it for several in their order; returns for each what ``alone`` returns, or the error with which it
+            refuses, having changed nothing for it.
     """
 
-    item: Any
     alone: Callable[[Cursor, Any], Any]
     together: Callable[[Cursor, Sequence[Any]], Sequence[Any | GatewayError]]
 
+
+class Joint(msgspec.Struct, frozen=True, gc=False):
+    """A job that can be done together with those of its kind that wait beside it."""
+
+    kind: Kind
+    item: Any
+
     def __call__(self, db: Cursor) -> Any:
-        return self.alone(db, self.item)
+        return self.kind.alone(db, self.item)
 
 
 class Write:

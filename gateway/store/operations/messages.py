@@ -8,13 +8,18 @@ from gateway.errors import GatewayError
 from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
 from gateway.store import deliveries, forwarding, histories, messages, receipts
 from gateway.store.connection import Cursor
-from gateway.store.groups import Joint
-from gateway.store.operations.base import Operations
+from gateway.store.groups import Joint, Kind
+from gateway.store.operations.base import Database, Operations
 from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
+from gateway.store.rosters import Rosters
 
 
 class MessageOperations(Operations):
     """``gateway.store.ports.Messages`` in SQL."""
+
+    def __init__(self, *, database: Database, rosters: Rosters, clock: Callable[[], int]) -> None:
+        super().__init__(database=database, rosters=rosters, clock=clock)
+        self._sending = Kind(self._send, self._send_each)
 
     async def send_message(
         self,
@@ -23,7 +28,7 @@ class MessageOperations(Operations):
         then: Callable[[Sent], None] | None = None,
         once: Once[Sent] | None = None,
     ) -> Sent:
-        job: Callable[[Cursor], Sent] = Joint(draft, self._send, self._send_each)
+        job: Callable[[Cursor], Sent] = Joint(self._sending, draft)
         return await self._write(draft.tenant_id, job, then, once)
 
     def _send(self, db: Cursor, draft: MessageDraft) -> Sent:

@@ -234,7 +234,7 @@ def _kin(group: list[Write], first: int) -> list[Write]:
 
 
 def _is_kin(job: Joint, other: object) -> bool:
-    return isinstance(other, Joint) and other.together == job.together
+    return isinstance(other, Joint) and other.kind is job.kind
 
 
 def _run_jobs(session: Session, kin: list[Write]) -> None:
@@ -244,7 +244,7 @@ def _run_jobs(session: Session, kin: list[Write]) -> None:
     try:
         if isinstance(job, Joint) and len(kin) > 1:
             items = [write.job.item for write in kin if isinstance(write.job, Joint)]
-            outcomes = job.together(session, items)
+            outcomes = job.kind.together(session, items)
         else:
             outcomes = [job(session)]
     except (GatewayError, Replayed) as error:
