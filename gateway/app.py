@@ -50,7 +50,7 @@ from gateway.delivery.devices import OtherDevices
 from gateway.delivery.fanout import Fanout
 from gateway.delivery.following import Following
 from gateway.delivery.gossip import Gossip
-from gateway.delivery.grace import Grace
+from gateway.delivery.grace import STORM, Grace
 from gateway.delivery.hub import Hub
 from gateway.delivery.peers import Peers
 from gateway.delivery.presence import Policy, Presence
@@ -126,7 +126,7 @@ class Node:
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=bus, log=store)
         self.recovery = Recovery(log=store, fanout=self.fanout, most_events=config.recovery.events)
         self.peers = Peers(bus=self.bus, lease_s=config.presence.lease_s, address=address)
-        grace = Grace(wheel=self.wheel, seconds=config.presence.grace_s, coming=self._coming)
+        grace = Grace(wheel=self.wheel, seconds=config.presence.grace_s, in_storm=self._in_storm)
         self.gossip = Gossip(peers=self.peers, grace=grace)
         self._rosters = Rosters(store=store, peers=self.peers)
         self._limiter = Limiter(config.limits)
@@ -305,9 +305,9 @@ class Node:
         endpoint = self._endpoints.get(request.path)
         return await (self.api.route(request) if endpoint is None else endpoint.handle(request))
 
-    def _coming(self) -> int:
-        """Clients that are on their way in: they have a connection, and nobody has said yet who they are."""
-        return self.sessions.count - self.hub.count
+    def _in_storm(self) -> bool:
+        """Whether very many clients are on their way in: they wait at the port, or have not yet said who they are."""
+        return self.door.is_crowded or self.sessions.count - self.hub.count > STORM
 
     async def _policy_of(self, tenant_id: str) -> Policy:
         tenant = await self._authenticator.tenant(tenant_id)

@@ -10,7 +10,7 @@ import trio
 from gateway.delivery.timers import Timer, Wheel
 
 STORM = 100
-"""While more than this many are on their way in, whoever has gone may be among them."""
+"""More than this many on their way in at once are one."""
 
 STORM_S = 60.0
 """How much longer the grace may become by that: those who come and never say who they are hold nothing up beyond it. Longer
@@ -27,13 +27,13 @@ class Grace:
     Those who still stand in line must not be shown offline for that, so the grace does not end in a storm.
 
     Args:
-        coming: how many are on their way in at this moment.
+        in_storm: whether so many are on their way in that whoever has gone may be among them.
     """
 
-    def __init__(self, *, wheel: Wheel, seconds: float, coming: Callable[[], int]) -> None:
+    def __init__(self, *, wheel: Wheel, seconds: float, in_storm: Callable[[], bool]) -> None:
         self._wheel = wheel
         self._seconds = seconds
-        self._coming = coming
+        self._in_storm = in_storm
 
     def begin(self, then: Callable[..., None], *args: Any) -> Timer:
         """Call ``then(*args)`` when it is over."""
@@ -41,7 +41,7 @@ class Grace:
 
         def over() -> None:
             now = trio.current_time()
-            if now < latest and self._coming() > STORM:
+            if now < latest and self._in_storm():
                 self._wheel.move(timer, now + STORM_STEP_S)
             else:
                 then(*args)

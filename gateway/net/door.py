@@ -12,6 +12,7 @@ A kept-alive connection goes freely between them.
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import Mapping
 
@@ -28,6 +29,9 @@ from gateway.net.websocket import WebSockets
 from gateway.wire.http import Request, Response
 
 API_PREFIX = "/v1/"
+
+CROWDED_S = 1.0
+"""How long it counts that more connections waited than are accepted at a time."""
 
 _CODES = {400: "invalid_request", 408: "timeout", 413: "too_large", 431: "head_too_large"}
 
@@ -67,6 +71,7 @@ class Door:
         self._retiring = False
         self._stopping = False
         self._connections = 0
+        self._crowded_at = -math.inf
         self._emptied = trio.Event()
 
     async def serve(self, stream: trio.abc.Stream, *, peer: str, secure: bool) -> None:
@@ -245,6 +250,15 @@ class Door:
         while self._connections:
             self._emptied = trio.Event()
             await self._emptied.wait()
+
+    def crowded(self) -> None:
+        """More connections wait than are accepted at a time."""
+        self._crowded_at = trio.current_time()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether that was so a moment ago."""
+        return trio.current_time() - self._crowded_at < CROWDED_S
 
     @property
     def load(self) -> int:

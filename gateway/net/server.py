@@ -118,6 +118,8 @@ class Listener:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._opening += 1
             self._connections.start_soon(self._serve, sock, str(address[0]))
+        else:
+            self._door.crowded()
         return True
 
     async def _serve(self, sock: socket.socket, peer: str) -> None:

@@ -101,7 +101,7 @@ class Member:
         self.hub = Hub()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
         self.following = Following(hub=self.hub, order=self.fanout.order, bus=self.bus, log=store)
-        grace = Grace(wheel=self.wheel, seconds=GRACE_S, coming=lambda: 0)
+        grace = Grace(wheel=self.wheel, seconds=GRACE_S, in_storm=lambda: False)
         self.gossip = Gossip(peers=self.peers, grace=grace)
         self.revocations = Revocations(store=store, peers=self.peers)
         self.authenticator = Authenticator(store=store, peers=self.peers, revocations=self.revocations)

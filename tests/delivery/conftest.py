@@ -115,7 +115,7 @@ class Node:
         bus: its end of the bus that it shares with others.
 
     Attributes:
-        coming: how many are on their way in.
+        in_storm: very many are on their way in.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Node:
         self.bus = bus or Exchange().node()
         self.fanout = Fanout(hub=self.hub, bus=self.bus)
         self.peers = Peers(bus=self.bus, lease_s=lease_s)
-        self.coming = 0
-        grace = Grace(wheel=self.wheel, seconds=grace_s, coming=lambda: self.coming)
+        self.in_storm = False
+        grace = Grace(wheel=self.wheel, seconds=grace_s, in_storm=lambda: self.in_storm)
         self.gossip = Gossip(peers=self.peers, grace=grace)
         self.presence = Presence(
             hub=self.hub,

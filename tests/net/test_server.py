@@ -11,7 +11,8 @@ import trio
 import trustme
 
 from gateway.errors import ConfigError
-from gateway.net.server import HANDSHAKE_S, Listener, listen
+from gateway.net.door import CROWDED_S
+from gateway.net.server import ACCEPTS_PER_TURN, HANDSHAKE_S, Listener, listen
 from tests.net.doors import Front, parse_answers, request
 from tests.net.fakes import Peer, settle
 
@@ -167,3 +168,24 @@ class TestTls:
         peer.read()
         assert peer.ended
         assert front.door.load == 0
+
+
+class TestStorms:
+    async def test_when_more_wait_than_are_accepted_at_a_time_the_door_is_crowded_for_a_moment(
+        self, port: Port, front: Front
+    ) -> None:
+        for _ in range(ACCEPTS_PER_TURN + 1):
+            port.call()
+        assert not front.door.is_crowded
+        port.open()
+        await settle()
+        assert front.door.is_crowded
+        await trio.sleep(CROWDED_S)
+        assert not front.door.is_crowded
+
+    async def test_a_few_at_once_are_no_crowd(self, port: Port, front: Front) -> None:
+        for _ in range(10):
+            port.call()
+        port.open()
+        await settle()
+        assert not front.door.is_crowded
