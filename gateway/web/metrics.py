@@ -60,7 +60,10 @@ PARTS: Final[Mapping[str, Part]] = {
     "livekit": Part(
         "Errands to the media server.", now=("waiting",), since_start=("done", "failed", "dropped")
     ),
-    "multiplexer": Part("Plain WebSockets; marked ones wait to be written.", now=("links", "marked")),
+    "multiplexer": Part(
+        "Plain WebSockets; marked ones wait to be written; native is 1 where the parts in C do that.",
+        now=("links", "marked", "native"),
+    ),
     "peers": Part(
         "The nodes, this one included, and their signals.", now=("nodes",), since_start=("said", "missed")
     ),
