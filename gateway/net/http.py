@@ -24,6 +24,9 @@ RECEIVE_BYTES = 65_536
 FIRST_BYTES = 8_192
 """How much is read of a request that begins: nearly always all of it, and to make room for more costs more than a read."""
 
+REMEMBERED_BYTES = 1_536
+"""How large a head may be that is kept for the next request, and so for as long as its connection idles."""
+
 DRAIN_BYTES = 8_388_608
 """How much of a refused body is read and dropped so that the connection can be kept."""
 
@@ -170,7 +173,7 @@ class HttpConnection:
         self.expired = False
         self.mid_request = False
         self._buffer = b""
-        self._head: Head | None = None  # of the last request
+        self._head: Head | None = None  # of the last request, unless it was large
         self._settings = settings
         self._wheel = wheel
 
@@ -239,7 +242,8 @@ class HttpConnection:
         # Clients repeat themselves: a list that is fetched again, a message as long as the one before.
         head = self._head
         if head is None or head.raw != raw:
-            self._head = head = parse_head(raw)
+            head = parse_head(raw)
+            self._head = head if end <= REMEMBERED_BYTES else None
         return head
 
     async def body(self, head: Head, limit: int) -> bytes:

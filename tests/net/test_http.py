@@ -11,11 +11,34 @@ import trio
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from gateway.delivery.timers import Wheel
-from gateway.net.http import DRAIN_BYTES, Head, Malformed
+from gateway.net.http import DRAIN_BYTES, REMEMBERED_BYTES, Head, Malformed
 from gateway.wire.http import Request, Response
 from tests.net.lean import SETTINGS, Pair, head_of, over
 
 LONG_S = 100_000
+
+
+class TestHead:
+    async def heads(self, pair: Pair, *filling: int) -> list[Head]:
+        connection, client = pair
+        found = []
+        for octets in filling:
+            await client.send_all(b"GET /v1/x HTTP/1.1\r\nHost: h\r\nX-Filling: %s\r\n\r\n" % (b"x" * octets))
+            head = await connection.head()
+            assert head is not None
+            found.append(head)
+        return found
+
+    async def test_one_that_differs_from_the_last_is_read_anew(self, pair: Pair) -> None:
+        heads = await self.heads(pair, 1, 1, 2, 1)
+        assert [len(head.headers["x-filling"]) for head in heads] == [1, 1, 2, 1]
+
+    async def test_only_a_small_one_is_kept_while_the_connection_idles(self, pair: Pair) -> None:
+        small, same = await self.heads(pair, 1, 1)
+        assert same is small
+        large, equal = await self.heads(pair, REMEMBERED_BYTES, REMEMBERED_BYTES)
+        assert equal == large
+        assert equal is not large
 
 
 class TestBody:
