@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +45,30 @@ async def tell(home: Home, *user_ids: str) -> LogEvent:
         home.tenant_id,
         lambda db: log.append(db, home.tenant_id, "call-ended", b"{}", user_ids, room_id=None, now=1),
     )
+
+
+def plans_of(path: Path, ask: Callable[[Cursor], object]) -> list[str]:
+    """How SQLite goes about what ``ask`` reads."""
+    migrate(path)
+    db = connect(path)
+    plans: list[str] = []
+
+    class Planner:
+        connection = db
+
+        def execute(self, sql: str, values: Sequence[Any] = ()) -> Planner:
+            plans.extend(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, values))
+            return self
+
+        def executemany(self, sql: str, values: Iterable[Sequence[Any]]) -> Planner:
+            raise NotImplementedError
+
+        def fetchall(self) -> list[Any]:
+            return []
+
+    ask(Planner())
+    db.close()
+    return plans
 
 
 class TestWriting:
@@ -238,24 +262,9 @@ class TestMissing:
         self, tmp_path: Path
     ) -> None:
         """Every table is entered by an index, at the user's own rooms and the numbers he missed."""
-        migrate(tmp_path / "gateway.db")
-        db = connect(tmp_path / "gateway.db")
-        plans: list[str] = []
-
-        class Planner:
-            connection = db
-
-            def execute(self, sql: str, values: Sequence[Any] = ()) -> Planner:
-                plans.extend(row[3] for row in db.execute("EXPLAIN QUERY PLAN " + sql, values))
-                return self
-
-            def executemany(self, sql: str, values: Iterable[Sequence[Any]]) -> Planner:
-                raise NotImplementedError
-
-            def fetchall(self) -> list[Any]:
-                return []
-
-        log.missed(Planner(), "tenant", "ann", after=1, until=2, limit=10)
+        plans = plans_of(
+            tmp_path / "gateway.db", lambda db: log.missed(db, "tenant", "ann", after=1, until=2, limit=10)
+        )
 
         searches = [plan for plan in plans if plan.startswith(("SEARCH", "SCAN"))]
         assert {plan for plan in searches if not plan.startswith("SEARCH")} == {"SCAN told", "SCAN his"}

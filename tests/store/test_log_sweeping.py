@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.delivery.sweeping import BATCH, SOCKET_MS, sweep
 from gateway.errors import NotFound
 from gateway.records import LogSpan
+from gateway.store import log
 
 from .conftest import Home
-from .test_log import everything, missed, names, tell
+from .test_log import everything, missed, names, plans_of, tell
 
 
 class TestSweeping:
@@ -33,6 +36,17 @@ class TestSweeping:
         await sweep(home.store, before=keep + SOCKET_MS)
         assert (await home.store.returning(home.tenant_id, f"{home.tenant_id}'s")).room_id is None
         assert await home.store.outdated_logs(before=keep) == []
+
+    def test_looking_for_what_is_old_reads_a_row_of_each_tenant_however_much_there_is(
+        self, tmp_path: Path
+    ) -> None:
+        plans = plans_of(tmp_path / "gateway.db", lambda db: log.outdated(db, before=1))
+
+        read = [plan for plan in plans if plan.startswith(("SEARCH", "SCAN"))]
+        assert [plan for plan in read if plan.startswith("SCAN")] == [
+            "SCAN tenants USING COVERING INDEX sqlite_autoindex_tenants_1"
+        ]
+        assert "SEARCH log USING PRIMARY KEY (tenant_id=? AND number=?)" in read
 
     async def test_what_is_old_goes_and_the_floor_says_so(self, home: Home) -> None:
         room = await home.room("ann", "bob", name="Team")
