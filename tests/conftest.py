@@ -1,14 +1,19 @@
-"""Servers that several packages' tests share, started when the first test asks for them."""
+"""What several packages' tests share: servers, started when the first test asks for them, and patience."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from gateway.net.native import Native
 from tests.support.compiled import build
 from tests.support.postgresql import Server, running_server
+
+# How long an example takes is the machine's affair.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

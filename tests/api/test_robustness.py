@@ -46,7 +46,7 @@ BODIES = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6)
 QUERIES = st.dictionaries(
     st.sampled_from(NAMES), st.one_of(WORDS, st.text(max_size=20), st.integers().map(str))
 )
-PATIENT = settings(max_examples=60, deadline=None)
+PATIENT = settings(max_examples=60)
 
 
 async def statuses(body: bytes, query: str, room_id: str | None) -> set[int]:

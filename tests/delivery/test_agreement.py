@@ -138,7 +138,7 @@ class World:
                     await trio.sleep(1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 @example([("cut", 0, 0), ("wait", 0, 3), ("connect", 0, 0)])  # back just when the other gives it up
 def test_all_agree_on_the_truth_once_it_is_quiet(steps: list[Step]) -> None:

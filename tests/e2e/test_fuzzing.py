@@ -43,7 +43,6 @@ HANG_S = 10.0
 FUZZ = settings(
     max_examples=EXAMPLES,
     database=None,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

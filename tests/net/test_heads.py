@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
@@ -126,7 +126,6 @@ class TestParsing:
 bodies = st.binary(max_size=300)
 
 
-@settings(deadline=None)
 @given(st.lists(bodies, min_size=1, max_size=4), st.lists(st.integers(0, 2_000), max_size=12))
 def test_requests_are_the_same_however_their_bytes_are_cut(sent: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.delivery.outbox import Outbox
@@ -102,7 +102,6 @@ ITEMS = [
 ANSWER = prepare_event("typing", b'{"answer":true}')
 
 
-@settings(deadline=None)  # real sockets, on whatever machine
 @given(history=st.lists(steps, max_size=50))
 def test_whatever_happens_both_forms_do_the_same(history: list[tuple[Any, ...]], compiled: Native) -> None:
     async def scenario() -> None:

@@ -196,7 +196,7 @@ async def check(home: Home, room_id: str, model: Model) -> None:
 
 
 # The fixture is made once per test, not per example: each history opens a store of its own.
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=st.lists(steps, min_size=60, max_size=120))
 def test_what_is_kept_equals_a_recount_after_every_step(
     open_any: OpenStore, history: list[tuple[Any, ...]]
