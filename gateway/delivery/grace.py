@@ -44,6 +44,7 @@ class Grace:
             if now < latest and self._in_storm():
                 self._wheel.move(timer, now + STORM_STEP_S)
             else:
+                timer.cancel()  # it and this function hold each other
                 then(*args)
 
         timer = self._wheel.after(self._seconds, over)

@@ -28,7 +28,7 @@ class Outbox:
     Args:
         limit_bytes: how far behind a client may fall, beyond what the kernel buffers. Bytes, not packets: memory is what
             runs out. The overflow rule: the client is disconnected as slow, and nobody else waits.
-        owner: told, once, when the limit is passed.
+        owner: told, once, when the limit is passed. Forgotten with the carrier once nothing more is taken.
 
     Attributes:
         apart: the offsets of events go out behind them, not in them (see ``Prepared.apart``); the carrier's to do.
@@ -41,7 +41,7 @@ class Outbox:
     def __init__(self, limit_bytes: int, owner: Overflow, *, apart: bool = False) -> None:
         self.apart = apart
         self.limit_bytes = limit_bytes
-        self.owner = owner
+        self.owner: Overflow | None = owner
         self.carrier: Carrier | None = None
         self.queue: list[Prepared] = []
         self.size = 0
@@ -54,7 +54,8 @@ class Outbox:
         size = self.size + len(item.frame)
         if size > self.limit_bytes:
             self.closed = True
-            self.owner.overflow()
+            if self.owner is not None:
+                self.owner.overflow()
             return
         self.size = size
         queue = self.queue
@@ -90,3 +91,4 @@ class Outbox:
     def close(self) -> None:
         """Take nothing more. What is queued may still be written."""
         self.closed = True
+        self.owner = self.carrier = None

@@ -19,6 +19,7 @@ import enum
 import math
 import secrets
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 import structlog
@@ -55,6 +56,21 @@ class State(enum.Enum):
     PROBING = "probing"
     WEBSOCKET = "websocket"
     CLOSED = "closed"
+
+
+class Nobody:
+    """Who gets the messages of a session that is over."""
+
+    __slots__ = ()
+
+    def message(self, data: str | bytes) -> None:
+        pass
+
+    def closed(self, reason: str) -> None:
+        pass
+
+
+NOBODY: Final = Nobody()
 
 
 class EngineSession:
@@ -258,7 +274,11 @@ class EngineSession:
         self._sessions.forget(self)
         if self.poll_wakeup is not None:
             self.poll_wakeup.set()
-        self.upper.closed(reason)
+        # Link, session and Socket.IO know each other; let go of, they are freed at once. The collector, which comes by
+        # seldom (see serving.py), would not look at connections as old as most are for days.
+        self._link = None
+        upper, self.upper = self.upper, NOBODY
+        upper.closed(reason)
 
 
 class EngineSessions:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+
 import msgspec
 import pytest
 import trio
 from trio.testing import MockClock
 
+from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
 from gateway.net.engine import EngineSession
-from gateway.net.multiplexer import Multiplexer
+from gateway.net.multiplexer import Multiplexed, Multiplexer
 from gateway.wire.prepared import prepare_text
 from tests.net.engines import PING_INTERVAL_S, PING_TIMEOUT_S, Engine, packet
 from tests.net.fakes import CLOSE, Adopter, Peer, settle
@@ -255,3 +258,38 @@ class TestPausing:
         peer.close()
         await settle()
         assert multiplexer.count == 0
+
+
+class TestLettingGo:
+    @pytest.mark.parametrize("ended_by", ["the client", "the server", "its slowness"])
+    async def test_what_a_session_was_made_of_is_freed_when_it_is_over_and_not_when_the_collector_comes(
+        self, engine: Engine, ended_by: str
+    ) -> None:
+        def there() -> int:
+            return sum(isinstance(one, EngineSession | Multiplexed | Outbox) for one in gc.get_objects())
+
+        other, *_ = engine.open_websocket()
+        gc.collect()
+        gc.disable()
+        try:
+            before = there()
+            peer, link, session, upper = engine.open_websocket()
+            # As Socket.IO does, it knows its session.
+            upper.on_message = lambda _, session=session: session.pause()  # type: ignore[misc]
+            assert there() == before + 3
+            if ended_by == "the client":
+                peer.close()
+            elif ended_by == "the server":
+                session.close("enough")
+                await settle()
+                peer.close()
+            else:
+                session.overflow()
+            await trio.sleep(MOMENT_S)
+            other.send(packet("4"))  # the multiplexer looks at somebody else
+            await settle()
+            engine.uppers.clear()
+            del link, session, upper
+            assert there() == before
+        finally:
+            gc.enable()
