@@ -262,6 +262,12 @@ class TestTheDevelopmentFile:
     def test_it_gives_the_defaults(self) -> None:
         assert load(file=DEVELOPMENT, environ={}, flags={}) == Config()
 
+    def test_the_one_for_a_single_node_can_be_used(self, tmp_path: Path) -> None:
+        (tmp_path / "file.pem").touch()
+        here = {f"GATEWAY_TLS_{key}": str(tmp_path / "file.pem") for key in ("CERTIFICATE", "KEY")}
+        config = load(file=DEVELOPMENT.with_name("single-node.toml"), environ=here, flags={})
+        assert config.database == config.data / "gateway.db"
+
     def test_the_one_for_a_cluster_can_be_used(self) -> None:
         config = load(file=DEVELOPMENT.with_name("cluster.toml"), environ={}, flags={})
         assert config.bus == "redis"
