@@ -9,7 +9,7 @@ import jwt
 import msgspec
 import pytest
 
-from gateway.api.auth import Authenticator, Caller
+from gateway.api.auth import VERDICT_S, Authenticator, Caller
 from gateway.api.revocations import Revocations
 from gateway.delivery.bus_memory import Exchange
 from gateway.delivery.peers import Peers
@@ -207,6 +207,17 @@ async def test_what_is_remembered_is_bounded(gateway: Gateway) -> None:
     for number in range(10):
         await authenticator.verify(await signed(gateway, jti=f"j{number}"))
     assert len(authenticator._verified) == 3
+
+
+async def test_tokens_that_nobody_shows_any_more_make_way_before_there_are_many(gateway: Gateway) -> None:
+    authenticator = gateway.authenticator
+    for number in range(10):
+        await authenticator.verify(await signed(gateway, jti=f"old{number}"))
+    gateway.clock.now += VERDICT_S
+    kept = [await signed(gateway, jti=f"new{number}") for number in range(5)]
+    for token in kept:
+        await authenticator.verify(token)
+    assert list(authenticator._verified) == kept
 
 
 async def test_a_caller_can_be_logged(gateway: Gateway) -> None:
