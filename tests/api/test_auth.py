@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hmac
+from base64 import urlsafe_b64encode
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,51 @@ async def test_a_token_that_is_not_just_so_is_refused(gateway: Gateway, changes:
 async def test_garbage_is_refused(gateway: Gateway, token: str) -> None:
     with pytest.raises(Unauthorized, match="not valid"):
         await gateway.authenticator.verify(token)
+
+
+async def signed_under(gateway: Gateway, header: str) -> str:
+    """A token of our making, good but for its first segment, which is signed as it stands."""
+    _, payload, _ = (await signed(gateway)).split(".")
+    secret = (await gateway.tenant()).signing_secret
+    mac = hmac.digest(secret, f"{header}.{payload}".encode(), "sha256")
+    return f"{header}.{payload}.{urlsafe_b64encode(mac).decode().rstrip('=')}"
+
+
+def header_with(gateway: Gateway, rest: str) -> str:
+    return f'{{"kid":"{gateway.tenant_id}","alg":"HS256"{rest}'
+
+
+def segment(header: str) -> str:
+    return urlsafe_b64encode(header.encode()).decode().rstrip("=")
+
+
+async def test_whatever_else_a_header_says_a_token_is_good(gateway: Gateway) -> None:
+    header = header_with(gateway, ',"typ":"at+jwt","n":[1,{"é":null}]}')
+    assert (await gateway.authenticator.verify(await signed_under(gateway, segment(header)))).user_id == "ann"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ['"crit":["x"]', '"crit":["b64"],"b64":false', '"alg":null', '"kid":7', '"kid":null', '"n":', '"n":['],
+)
+async def test_a_signature_does_not_mend_a_header(gateway: Gateway, rest: str) -> None:
+    header = header_with(gateway, f",{rest}}}")
+    with pytest.raises(Unauthorized, match="not valid"):
+        await gateway.authenticator.verify(await signed_under(gateway, segment(header)))
+
+
+@pytest.mark.parametrize("junk", ["!", "\n", " ", "===", "é"])
+async def test_a_signature_does_not_mend_what_is_not_base64(gateway: Gateway, junk: str) -> None:
+    header = segment(header_with(gateway, "}"))
+    for mangled in (header[:8] + junk + header[8:], header + junk):
+        with pytest.raises(Unauthorized, match="not valid"):
+            await gateway.authenticator.verify(await signed_under(gateway, mangled))
+
+
+async def test_a_header_of_endless_depth_is_refused(gateway: Gateway) -> None:
+    header = header_with(gateway, ',"n":' + "[" * 4_000)
+    with pytest.raises(Unauthorized, match="not valid"):
+        await gateway.authenticator.verify(await signed_under(gateway, segment(header)))
 
 
 async def test_a_changed_signature_or_payload_is_refused(gateway: Gateway) -> None:
