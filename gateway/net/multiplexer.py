@@ -63,6 +63,7 @@ class Multiplexed(Link):
     def __init__(
         self,
         sock: socket.socket,
+        fd: int,
         multiplexer: Multiplexer,
         *,
         reader: FrameReader,
@@ -76,7 +77,7 @@ class Multiplexed(Link):
             reader=reader, receiver=receiver, outbox=outbox, wheel=wheel, close_s=close_s, deflate=deflate
         )
         self.sock = sock
-        self._fd = sock.fileno()
+        self._fd = fd
         self._multiplexer = multiplexer
         self.marked = multiplexer.marked
         self._backlog: memoryview | None = None  # taken from the outbox, refused by the kernel
@@ -218,8 +219,10 @@ class Multiplexer:
         Args:
             early: what the client has sent behind its handshake.
         """
+        fd = sock.fileno()  # once: each call makes another object, of 32 bytes
         link = Multiplexed(
             sock,
+            fd,
             self,
             reader=reader,
             receiver=receiver,
@@ -228,8 +231,8 @@ class Multiplexer:
             close_s=self._close_s,
             deflate=deflate,
         )
-        self._links[sock.fileno()] = link
-        self.poller.add(sock.fileno(), READ)
+        self._links[fd] = link
+        self.poller.add(fd, READ)
         try:
             receiver.attached(link)
             if early:
