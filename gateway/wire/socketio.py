@@ -241,11 +241,6 @@ def encode_disconnect(*, namespace: str = "/") -> bytes:
     return _head(DISCONNECT, namespace)
 
 
-def encode_event(name: str, *args: bytes, namespace: str = "/", ack_id: int | None = None) -> bytes:
-    """An event; each of ``args`` is one JSON value."""
-    return _head(EVENT, namespace, ack_id) + b"[" + b",".join((_encode_json(name), *args)) + b"]"
-
-
 def encode_ack(ack_id: int, *args: bytes, namespace: str = "/") -> bytes:
     """The acknowledgment of the event with that id; each of ``args`` is one JSON value."""
     if namespace == "/":

@@ -24,7 +24,6 @@ from gateway.wire.socketio import (
     encode_connect,
     encode_connect_error,
     encode_disconnect,
-    encode_event,
 )
 
 
@@ -137,11 +136,6 @@ class TestEvent:
 
     def test_digits_of_other_scripts_are_no_ack_id(self) -> None:
         assert refusal('2٣["foo"]') == "bad_json"
-
-    def test_written(self) -> None:
-        assert encode_event("foo") == b'2["foo"]'
-        assert encode_event("foo", b'{"a":1}', b"2") == b'2["foo",{"a":1},2]'
-        assert encode_event('"', b"1", namespace="/admin", ack_id=12) == b'2/admin,12["\\"",1]'
 
 
 class TestAck:
