@@ -8,7 +8,7 @@ stored in gives it its type.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 
@@ -21,8 +21,9 @@ class Counter(Protocol):
 
 
 class Rows(Protocol):
-    """What a statement found."""
+    """What a statement found; who does not read all of it runs another statement with the same cursor."""
 
+    def __iter__(self) -> Iterator[Any]: ...
     def fetchall(self) -> list[Any]: ...
 
 

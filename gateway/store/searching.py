@@ -40,6 +40,7 @@ class FullText(Protocol):
         cleared_seq: int,
         wanted: list[str],
         *,
+        since: int,
         before: tuple[int, str],
         most: int,
     ) -> list[tuple[Any, ...]]:
@@ -48,6 +49,7 @@ class FullText(Protocol):
         Args:
             room: its number in ``search_rooms``.
             cleared_seq: only later messages.
+            since: only messages of this moment or later.
             before: only messages with a smaller (created_at, id).
             most: how many are wanted; more do no harm.
 
@@ -80,10 +82,12 @@ def _messages(
         return [], None
     newest: list[tuple[Any, ...]] = []
     for room, room_id, cleared_seq, activity_at in _own_rooms(db, query):
-        if len(newest) > query.limit and activity_at < newest[-1][_AT]:
+        # Once the page is full, only what is newer than its last is read of the others.
+        since = newest[-1][_AT] if len(newest) > query.limit else 0
+        if activity_at < since:
             break
         newest += full_text.in_room(
-            db, room, room_id, cleared_seq, wanted, before=before, most=query.limit + 1
+            db, room, room_id, cleared_seq, wanted, since=since, before=before, most=query.limit + 1
         )
         newest.sort(key=lambda found: (found[_AT], found[_ID]), reverse=True)
         del newest[query.limit + 1 :]

@@ -277,6 +277,45 @@ async def test_what_is_found_is_what_reading_everything_would_find(home: Home, s
                 kept[(await home.say(room.id, "ann", " ".join(words))).id] = words
 
 
+@pytest.mark.parametrize("seed", range(4))
+async def test_pages_over_many_rooms_are_what_sorting_all_of_their_messages_gives(
+    home: Home, seed: int
+) -> None:
+    """Rooms of every liveliness, some silent for long; times that are the same in several; deletions."""
+    chance = Random(seed)
+    rooms = [(await home.room("ann")).id for _ in range(6)]
+    for _ in range(80):
+        home.clock.ms += chance.choice([0, 0, 1, 5])
+        room_id = rooms[min(chance.randrange(6), chance.randrange(6))]
+        text = chance.choice(["red", "red", "redder blue", "blue"])
+        message = await home.say(room_id, "ann", text)
+        if chance.random() < 0.1:
+            await home.store.delete_message(
+                home.tenant_id, room_id, message.id, actor_id=None, placeholder=None
+            )
+    await home.store.clear_history(home.tenant_id, rooms[0], "ann")
+    await home.say(rooms[0], "ann", "red")
+    everything = [
+        message
+        for room_id in rooms
+        for message in (
+            await home.store.messages_page(home.tenant_id, room_id, viewer_id="ann", limit=100)
+        ).messages
+        if "red" in str(message.preview_text)
+    ]
+    everything.sort(key=lambda message: (message.created_at, message.id), reverse=True)
+    for limit in (1, 3, 7, 100):
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = await search(home, "ann", "red", scope="messages", limit=limit, cursor=cursor)
+            found += [message.id for message in page.messages]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert found == [message.id for message in everything]
+
+
 async def test_what_was_sent_before_a_restart_is_found_after_it(
     open_any: OpenStore, tmp_path: Path, clock: Clock
 ) -> None:

@@ -145,6 +145,9 @@ class Session:
             self.writes += 1
         return self
 
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
     def fetchall(self) -> list[Any]:
         """The rows that the last statement found; raises what ``settle`` raises."""
         self.settle()
