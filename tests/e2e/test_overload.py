@@ -145,7 +145,8 @@ def test_a_flood_while_the_database_stands_still_is_refused_and_takes_bounded_me
     assert {answer.status for answer in answers} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
     turned_away = sum(b"Too many writes" in answer.body for answer in answers)
-    assert turned_away == FLOOD - WAITING - GROUP
+    # One write was enough to begin the group that stands still; how many more had come by then is chance.
+    assert FLOOD - WAITING - GROUP <= turned_away < FLOOD - WAITING
     assert took_s < ANSWER_S + 2.0
     assert grown < 3 * FLOOD * len(body) + 16 * MEBIBYTE
     # What was under way may have been written all the same; nothing that waited was, nor keeps others waiting now.

@@ -56,7 +56,7 @@ def test_an_operators_commands_work_on_the_server(postgresql: Server, tmp_path: 
 def test_a_server_that_is_not_there_is_one_line_without_the_password(tmp_path: Path) -> None:
     nowhere = f"postgresql://ann:sesame@/chat?host={tmp_path}"
 
-    line = Operator(tmp_path / "data").refusal("serve", GATEWAY_DATABASE_URL=nowhere)
+    line = Operator(tmp_path / "data").refusal("serve", GATEWAY_DATABASE_URL=nowhere, GATEWAY_PORT="0")
 
     assert line.startswith("database_url: ")
     assert "sesame" not in line
