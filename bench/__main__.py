@@ -184,7 +184,7 @@ def _module(bench: str) -> ModuleType:
     try:
         return importlib.import_module(f"bench.{bench}")
     except ModuleNotFoundError as error:
-        raise SystemExit(f"{error.name} not installed: pip install 'gateway[bench]'") from None
+        raise SystemExit(f"{error.name} not installed: pip install -e '.[bench]'") from None
 
 
 if __name__ == "__main__":

