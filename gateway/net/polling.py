@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 
 import trio
 
-from gateway.net.engine import CLOSE, NOOP, EngineSession, EngineSessions, Probe, State
+from gateway.net.engine import CLOSE, NOOP, EngineSession, EngineSessions, State
 from gateway.net.ports import Receiver
+from gateway.net.probe import Probe
 from gateway.wire.engineio import CLOSE as CLOSE_PACKET
 from gateway.wire.engineio import ProtocolError, decode_payload, encode_payload
 from gateway.wire.http import Request, Response

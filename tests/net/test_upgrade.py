@@ -6,8 +6,9 @@ import pytest
 import trio
 
 from gateway.delivery.timers import Wheel
-from gateway.net.engine import Probe, State
+from gateway.net.engine import State
 from gateway.net.multiplexer import Multiplexer
+from gateway.net.probe import Probe
 from gateway.wire.http import Request
 from gateway.wire.prepared import prepare_text
 from tests.net.engines import PING_INTERVAL_S, Engine, packet
