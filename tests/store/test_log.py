@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -65,6 +65,9 @@ def plans_of(path: Path, ask: Callable[[Cursor], object]) -> list[str]:
 
         def fetchall(self) -> list[Any]:
             return []
+
+        def __iter__(self) -> Iterator[Any]:
+            return iter([])
 
     ask(Planner())
     db.close()
