@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from bench.server import free_port
 from tests.e2e.conftest import Opener, end
 from tests.support.cluster import Cluster, running_cluster
 from tests.support.lines import Line
-from tests.support.livekit_server import free_port, start_livekit
+from tests.support.livekit_server import start_livekit
 from tests.support.platform import read
 from tests.support.rtc import MediaClients
 

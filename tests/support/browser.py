@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.support.require import missing
 
-START_S = 30.0
+START_S = 60.0
 ANSWER_S = 30.0
 FLAGS = (
     "--headless",

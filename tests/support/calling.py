@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.livekit_server import LiveKitServer, free_port, start_livekit
+from bench.server import free_port
+from tests.support.livekit_server import LiveKitServer, start_livekit
 from tests.support.platform import Platform
 from tests.support.process import Gateway
 

@@ -32,13 +32,13 @@ class Cluster:
 
 @contextmanager
 def running_cluster(
-    folder: Path, *, gateways: int, program: Program = GATEWAY, first_port: int = 0, **settings: Any
+    folder: Path, *, gateways: int, program: Program = GATEWAY, first_port: int | None = None, **settings: Any
 ) -> Iterator[Cluster]:
     """All of it, on free ports of this machine; gone after the block, however its gateways are.
 
     Args:
         program: what is run as the gateway.
-        first_port: of the first gateway; 0 is any, as of the others.
+        first_port: of the first gateway; None is any, as of the others.
     """
     redis = RedisServer(folder)
     with ExitStack() as stack:
@@ -53,7 +53,7 @@ def running_cluster(
             Gateway(folder / f"node-{number}", settings=settings, program=program)
             for number in range(gateways)
         ]
-        nodes[0].port = first_port
+        nodes[0].port = first_port or nodes[0].port
         for node in nodes:
             stack.callback(node.kill)
             node.start()

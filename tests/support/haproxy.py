@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from bench.server import free_port
 from tests.support.process import ROOT
-from tests.support.redis_server import free_port
 from tests.support.require import missing
 
 FILE = ROOT / "configs" / "haproxy.cfg"
-READY_S = 20.0
+READY_S = 60.0
 
 
 def configuration(gateways: int) -> str:

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from bench.server import free_port
 from tests.support.require import missing
 
 VERSION = "1.13.5"
-START_S = 15.0
+START_S = 60.0
 KEY, SECRET = "testkey", "a secret of the tests, of thirty-two bytes"
 
 
@@ -79,16 +80,9 @@ class LiveKitServer:
         return found
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextmanager
 def start_livekit(*, webhooks_to: str) -> Iterator[LiveKitServer]:
-    """A LiveKit with one room service, one UDP port for all media, and no use of any server outside.
+    """A LiveKit with one room service, one port of each kind for all media, and no use of any server outside.
 
     Args:
         webhooks_to: where it reports who comes and goes.
@@ -100,6 +94,7 @@ def start_livekit(*, webhooks_to: str) -> Iterator[LiveKitServer]:
         "keys": {KEY: SECRET},
         "rtc": {
             "udp_port": free_port(socket.SOCK_DGRAM),
+            "tcp_port": free_port(),
             "node_ip": "127.0.0.1",
             "use_external_ip": False,
             "enable_loopback_candidate": True,

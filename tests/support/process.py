@@ -14,12 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from bench.server import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 30.0  # a first start on a loaded machine: imports, schema, key generation
+START_S = 60.0  # a first start on a loaded machine: imports, schema, key generation
 
 # The tests of one file share a server and send much faster than people do.
 UNLIMITED = {
@@ -163,7 +164,7 @@ class Gateway:
     ) -> None:
         self.data = data
         self.program = program
-        self.port = 0
+        self.port = free_port()
         self.url = ""
         self._settings = {"limits": UNLIMITED, **(settings or {})}
         self._process: Process | None = None
@@ -182,9 +183,6 @@ class Gateway:
         except BaseException:
             self._process.kill()
             raise
-        port = urlsplit(self.url).port
-        assert port is not None, self.url
-        self.port = port
         return self._process
 
     def migrate(self) -> str:
@@ -201,7 +199,7 @@ class Gateway:
         where = ("--config", str(file), "--data", str(self.data))
         return Process([*self.program.command, command, *where, *arguments], folder=self.program.folder)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM, *, within_s: float = 20.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGTERM, *, within_s: float = 30.0) -> int:
         """Ask it to end in order; its exit code."""
         self.process.signal(number)
         return self.process.wait(within_s=within_s)

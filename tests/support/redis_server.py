@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from bench.server import free_port
 from tests.support.require import missing
 
 PATIENCE_S = 40.0
@@ -32,13 +32,6 @@ def binary() -> str:
     path: Path = bundled.get_binary_path()
     os.chmod(path, 0o755)
     return str(path)
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 class RedisServer:

@@ -11,7 +11,7 @@ from livekit import rtc
 
 T = TypeVar("T")
 
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 
 
 class NotLetIn(Exception):
