@@ -12,7 +12,7 @@ from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Timer, Wheel
 from gateway.net.ports import Receiver
 from gateway.wire.frames import PONG, Close, Failure, FrameReader, Ping, close_frame, frame
-from gateway.wire.prepared import Prepared, prepare_control
+from gateway.wire.prepared import Prepared
 
 
 class Link(ABC):
@@ -66,7 +66,7 @@ class Link(ABC):
             elif type(item) is bytes:
                 self.receiver.binary(item)
             elif isinstance(item, Ping):
-                self.outbox.put(prepare_control(frame(PONG, item.payload)))
+                self.outbox.put(Prepared(frame(PONG, item.payload)))
             elif isinstance(item, Close):
                 self.peer_closed = True
                 # Echo the code (RFC 6455 5.5.1); a close frame without one is answered without one.

@@ -357,6 +357,19 @@ def deflated_frame(opcode: int, payload: bytes) -> bytes:
     return _serialize(_FIN | _RSV1 | opcode, deflate(payload))
 
 
+def payloads(frames: bytes) -> list[tuple[int, bytes]]:
+    """The opcode and payload of each of these whole, unmasked, uncompressed frames: what ``frame`` made, taken apart."""
+    found, offset = [], 0
+    while offset < len(frames):
+        first, size = frames[offset], frames[offset + 1]
+        start = offset + (2 if size < 126 else 4 if size == 126 else 10)
+        if size > 125:
+            size = int.from_bytes(frames[offset + 2 : start], "big")
+        offset = start + size
+        found.append((first & 0x0F, frames[start:offset]))
+    return found
+
+
 def close_frame(code: int | None, reason: str = "") -> bytes:
     """A close frame (5.5.1), its reason cut at a character's end to what fits; no code means no reason."""
     if code is None:

@@ -1,40 +1,50 @@
 """An outbound packet, encoded and framed once and shared by every socket that gets it.
 
 The same object serves WebSocket (``frame``), long-polling (``packet``) and connections that negotiated permessage-deflate
-(``deflated``, made when first asked for). Nothing per recipient is ever encoded, copied or allocated.
+(``deflated``). On a WebSocket nothing per recipient is ever encoded, copied or allocated.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from gateway.wire.engineio import encode_binary, encode_payload
-from gateway.wire.frames import BINARY, TEXT, deflated_frame, frame, text_frame
+from gateway.wire.frames import BINARY, CLOSE, deflated_frame, frame, payloads, text_frame
 
 
-class Prepared:
-    """One or more Engine.IO packets in every form a transport needs.
+class Prepared(msgspec.Struct, eq=False, gc=False):
+    """One or more Engine.IO packets in every form a transport needs. Nearly all go out as ``frame``; the other forms are
+    made from it when they are asked for.
 
     Attributes:
-        packet: as in a polling payload (several packets joined by 0x1e).
         frame: as WebSocket frames, unmasked, one after the other.
     """
 
-    __slots__ = ("_apart", "_deflated", "_offset", "_parts", "frame", "packet")
+    frame: bytes
+    _offset: bytes = b""
+    _deflated: bytes | None = None
+    _apart: Prepared | None = None
 
-    def __init__(self, packet: bytes, frame: bytes, parts: Sequence[tuple[int, bytes]]) -> None:
-        self.packet = packet
-        self.frame = frame
-        self._parts = parts
-        self._deflated: bytes | None = None
-        self._offset = b""
-        self._apart: Prepared | None = None
+    @property
+    def packet(self) -> bytes:
+        """As in a polling payload (several packets joined by 0x1e)."""
+        return encode_payload(
+            [encode_binary(data) if opcode == BINARY else data for opcode, data in payloads(self.frame)]
+        )
 
     @property
     def deflated(self) -> bytes:
-        """The frames compressed without context takeover (RFC 7692 7.1.1.1), so that all may share them."""
+        """The frames compressed without context takeover (RFC 7692 7.1.1.1), so that all may share them; control frames
+        never are (5)."""
         if self._deflated is None:
-            self._deflated = b"".join([deflated_frame(opcode, payload) for opcode, payload in self._parts])
+            self._deflated = b"".join(
+                [
+                    frame(opcode, payload) if opcode >= CLOSE else deflated_frame(opcode, payload)
+                    for opcode, payload in payloads(self.frame)
+                ]
+            )
         return self._deflated
 
     @property
@@ -51,43 +61,29 @@ class Prepared:
 
 def prepare_text(packet: bytes) -> Prepared:
     """An Engine.IO text packet, its type character included: ``b'42["typing",{}]'``."""
-    return Prepared(packet, text_frame(packet), ((TEXT, packet),))
+    return Prepared(text_frame(packet))
 
 
 def prepare_binary(data: bytes) -> Prepared:
     """An Engine.IO binary message: raw over WebSocket, ``b`` and base64 in a polling payload."""
-    return Prepared(encode_binary(data), frame(BINARY, data), ((BINARY, data),))
-
-
-def prepare_control(control_frame: bytes) -> Prepared:
-    """A control frame of the WebSocket itself: never compressed (RFC 7692 5), unknown to polling."""
-    item = Prepared(b"", control_frame, ())
-    item._deflated = control_frame
-    return item
+    return Prepared(frame(BINARY, data))
 
 
 def join(items: Sequence[Prepared]) -> Prepared:
     """Several packets as one unit that is queued and written together."""
-    if len(items) == 1:
-        return items[0]
-    return Prepared(
-        encode_payload([item.packet for item in items]),
-        b"".join([item.frame for item in items]),
-        [part for item in items for part in item._parts],
-    )
+    return items[0] if len(items) == 1 else Prepared(b"".join([item.frame for item in items]))
 
 
 def part(items: list[Prepared], most: int) -> tuple[list[Prepared], list[Prepared]]:
     """The first ``most`` packets, at least two, and the rest; an event and its offset behind it stay together."""
     count = 0
     for index, item in enumerate(items):
-        count += len(item._parts)
-        if count > most and len(item._parts) == 2:
+        parts = payloads(item.frame)
+        count += len(parts)
+        if count > most and len(parts) == 2:
             return items[:index], items[index:]
         if count > most:
-            singles = [
-                prepare_text(data) if opcode == TEXT else prepare_binary(data) for opcode, data in item._parts
-            ]
+            singles = [Prepared(frame(opcode, data)) for opcode, data in parts]
             kept = len(singles) - (count - most)
             return [*items[:index], *singles[:kept]], [*singles[kept:], *items[index + 1 :]]
     return items, []
@@ -102,7 +98,5 @@ def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
     """
     if offset:
         tail = b',"%b"]' % offset.encode()
-        prepared = prepare_text(b'42["%b",%b%b' % (name.encode(), payload, tail))
-        prepared._offset = tail
-        return prepared
+        return Prepared(text_frame(b'42["%b",%b%b' % (name.encode(), payload, tail)), tail)
     return prepare_text(b'42["%b",%b]' % (name.encode(), payload))

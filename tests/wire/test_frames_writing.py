@@ -9,7 +9,17 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.extensions import PerMessageDeflate
 
-from gateway.wire.frames import BINARY, PING, PONG, TEXT, close_frame, deflated_frame, frame, text_frame
+from gateway.wire.frames import (
+    BINARY,
+    PING,
+    PONG,
+    TEXT,
+    close_frame,
+    deflated_frame,
+    frame,
+    payloads,
+    text_frame,
+)
 
 
 class TestFrame:
@@ -91,3 +101,12 @@ def test_a_client_reads_what_is_written(messages: list[str | bytes]) -> None:
     assert [
         event.data if isinstance(event, TextMessage) else bytes(event.data) for event in events
     ] == messages
+
+
+sizes = st.one_of(st.integers(0, 200), st.sampled_from((65_535, 65_536)))
+
+
+@given(st.lists(st.tuples(st.sampled_from((TEXT, BINARY, PING)), sizes), max_size=5))
+def test_what_was_framed_can_be_taken_apart(script: list[tuple[int, int]]) -> None:
+    written = [(opcode, b"x" * size) for opcode, size in script]
+    assert payloads(b"".join([frame(opcode, payload) for opcode, payload in written])) == written

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 
 from gateway.wire.frames import PING, frame
-from gateway.wire.prepared import join, prepare_binary, prepare_control, prepare_event, prepare_text
+from gateway.wire.prepared import Prepared, join, prepare_binary, prepare_event, prepare_text
 
 
 def inflated(data: bytes) -> list[bytes]:
@@ -30,10 +30,9 @@ def test_binary_is_base64_in_a_payload_only() -> None:
     assert (item.packet, item.frame, inflated(item.deflated)) == (b"bZGF0YQ==", b"\x82\x04data", [b"data"])
 
 
-def test_a_control_frame_is_never_compressed_and_unknown_to_polling() -> None:
+def test_a_control_frame_is_never_compressed() -> None:
     ping = frame(PING, b"x" * 100)
-    item = prepare_control(ping)
-    assert (item.packet, item.frame, item.deflated) == (b"", ping, ping)
+    assert Prepared(ping).deflated == ping
 
 
 def test_joined_packets_keep_their_order_in_every_form() -> None:
