@@ -28,12 +28,14 @@ def main() -> int:
     except LoadError as error:
         print(error, file=sys.stderr)
         return 1
-    command = shlex.join(["python", "-m", "loadtest", *_without_key(sys.argv[1:])])
+    outcome = record.outcome()
     about = {
-        "command": command,
+        "command": shlex.join(["python", "-m", "loadtest", *_without_key(sys.argv[1:])]),
+        "outcome": outcome,
         "users": arguments.users,
         "seconds": arguments.seconds,
         "driver_busy": round(record.driver_busy, 2),
+        "driver_waited": round(record.driver_waited, 2),
     }
     if arguments.report is not None:
         import_module("loadtest.report").write(
@@ -46,9 +48,8 @@ def main() -> int:
             ensure_ascii=False,
         )
     )
-    counted = sum(line.count for line in record.lines.values())
-    print(f"{arguments.scenario}, {arguments.users} users: {counted} measured, {record.failures} failed")
-    return 1 if record.failures or not counted else 0
+    print(f"{arguments.scenario}, {arguments.users} users: {outcome}")
+    return 1 if record.failures or not record.count else 0
 
 
 def _run(arguments: argparse.Namespace) -> Record:

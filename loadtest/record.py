@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from hdrh.histogram import HdrHistogram
 
@@ -15,6 +16,18 @@ SLICES = 120
 """At most so many points along the time axis; each is a histogram for each name, 25 KB."""
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9, 100.0)
+
+KEEPS_UP = 0.9
+"""The share of the time in which this process has work, or waits for a processor to do it, up to which what it measures is
+the gateway."""
+
+
+def _waited_s() -> float:
+    """How long this process has stood in line for a processor so far, as Linux counts it."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def histogram() -> HdrHistogram:
@@ -58,6 +71,7 @@ class Record:
         self.lines: dict[str, Line] = {}
         self._began = time.perf_counter()
         self._cpu = time.process_time()
+        self._waited = _waited_s()
         self._shown_at = self._began
         self._shown: dict[str, int] = {}
 
@@ -67,8 +81,13 @@ class Record:
 
     @property
     def driver_busy(self) -> float:
-        """Share of a processor that this process has used: near 1, it is itself that is being measured."""
+        """Share of a processor that this process has used."""
         return (time.process_time() - self._cpu) / self.elapsed_s
+
+    @property
+    def driver_waited(self) -> float:
+        """Share of the time in which this process had work and others the processors; 0 where the system does not say."""
+        return (_waited_s() - self._waited) / self.elapsed_s
 
     def took(self, name: str, seconds: float) -> None:
         """Something went well and took this long."""
@@ -85,6 +104,11 @@ class Record:
         self._line(name).failures[why[:200]] += 1
 
     @property
+    def count(self) -> int:
+        """How often anything went well."""
+        return sum(line.count for line in self.lines.values())
+
+    @property
     def failures(self) -> int:
         return sum(line.failures.total() for line in self.lines.values())
 
@@ -99,10 +123,17 @@ class Record:
             if fresh and line.slices:
                 at = percentiles_ms(line.slices[max(line.slices)], (50.0, 99.0))
                 parts.append(f"{name} {fresh / since:.0f}/s {at[50.0]:.1f}·{at[99.0]:.1f} ms")
-        parts.append(f"driver {self.driver_busy:.0%}")
+        parts.append(f"driver busy {self.driver_busy:.0%}, waiting for a processor {self.driver_waited:.0%}")
         if self.failures:
             parts.append(f"{self.failures} failed")
         return " | ".join(parts)
+
+    def outcome(self) -> str:
+        """The run so far in one sentence, and how far to believe it."""
+        told = f"{self.count} measured, {self.failures} failed"
+        if self.driver_busy + self.driver_waited > KEEPS_UP:
+            told += "; this process could not keep up and has measured itself: try fewer users, or an idle machine"
+        return told
 
     def summary(self) -> dict[str, dict[str, object]]:
         """Name to count, percentiles in milliseconds, and failures with their reasons."""

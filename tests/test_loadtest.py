@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,26 @@ def test_somebody_who_is_shown_offline_while_he_comes_back_is_a_failure(tmp_path
 
     assert done.returncode == 1
     assert results_of(done)["presence"]["failures"]
+
+
+def test_a_run_in_which_the_driver_itself_was_behind_says_so() -> None:
+    record = import_module("loadtest.record").Record(expected_s=1)
+    record.took("connect", 0.01)
+    spun = time.process_time() + 0.05
+    while time.process_time() < spun:
+        pass
+    assert record.outcome().startswith("1 measured, 0 failed; this process could not keep up")
+
+
+def test_each_kind_of_thing_has_a_plot_of_its_own_however_many_there_are(tmp_path: Path) -> None:
+    record = import_module("loadtest.record").Record(expected_s=1)
+    names = [f"GET /thing/{number}" for number in range(14)]
+    for name in names:
+        record.took(name, 0.01)
+    report = tmp_path / "report.html"
+    import_module("loadtest.report").write(report, record, title="Load test", about={})
+    page = report.read_text(encoding="utf-8")
+    assert all(page.count(f"<!-- {name} -->") == 2 for name in names)
 
 
 def test_a_wrong_key_is_said_in_one_line_which_does_not_repeat_it(target: Target) -> None:
