@@ -3,7 +3,8 @@
 500 people, each in two rooms of ten, write, type, read, change rooms, list rooms and messages, lose their connection
 and come back with a fresh token: some 360 things a second, at random moments (Poisson) that wait for nobody. A delivery
 counts from when its message was due. Memory is sampled all the time; the slope is that of the run's second
-half by least squares, since caches and the page cache of the database fill in the first.
+half by least squares, since caches and the page cache of the database fill in the first. It is the resident set: how much
+of the libraries is counted as proportional changes with whoever else on the machine runs Python, by a percent.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ KEPT = 1 << 16
 
 
 def run(options: Options) -> Report:
-    report = Report("soak", "pss_growth_percent", "% that memory grows by, at the slope of the second half")
-    report.also = ("pss_mb", "delivery_p50_ms", "delivery_p99_ms")
+    report = Report("soak", "rss_growth_percent", "% that memory grows by, at the slope of the second half")
+    report.also = ("rss_mb", "delivery_p50_ms", "delivery_p99_ms")
     people = options.sessions or (20 if options.quick else PEOPLE,)
     compete(report, options, options.chosen(PEERS), people, lambda _, count: _measure(report, count, options))
     return report
@@ -55,7 +56,7 @@ def _measure(report: Report, people: int, options: Options) -> Measured:
             Curve(
                 title=f"soak: memory of the gateway while {people} people chat",
                 x="minutes",
-                y="MiB (PSS)",
+                y="MiB (RSS)",
                 lines={"gateway": [(at_s / 60, kb / 1024) for at_s, kb in life.memory]},
             )
         )
@@ -74,7 +75,7 @@ class Life:
     """People with their connections, and what they do.
 
     Attributes:
-        memory: seconds since the beginning, and the gateway's proportional set size then, in KiB.
+        memory: seconds since the beginning, and the gateway's resident set then, in KiB.
     """
 
     def __init__(self, loop: Loop, backend: Platform, people: int) -> None:
@@ -139,7 +140,7 @@ class Life:
                 act(self._chance.randrange(len(self._users)), due)
                 due += self._chance.expovariate(per_s)
             if (now := time.perf_counter()) >= sampled:
-                self.memory.append((now - start, server.memory_kb()[1]))
+                self.memory.append((now - start, server.memory_kb()[0]))
                 sampled = now + every_s
         wall = time.perf_counter() - start
         self._loop.until(lambda: len(self._free) == len(self._pool), within_s=30, what="the last answers")
@@ -148,9 +149,9 @@ class Life:
         level = sum(kb for _, kb in late) / len(late)
         percent_per_s = slope(late) / level * 100
         return {
-            "pss_growth_percent": percent_per_s * seconds,
-            "pss_slope_percent_an_hour": percent_per_s * 3_600,
-            "pss_mb": level / 1024,
+            "rss_growth_percent": percent_per_s * seconds,
+            "rss_slope_percent_an_hour": percent_per_s * 3_600,
+            "rss_mb": level / 1024,
             **latency(self._took, "delivery_"),
             "deliveries": len(self._took),
             "messages": self._sent,

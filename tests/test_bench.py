@@ -36,7 +36,7 @@ CASES = {
     "storm": (["40 connect", "40 held", "40 come back"], "last_ms"),
     "processes": (["2 processes, 1 tenants", "2 processes, 2 tenants"], "messages_per_s"),
     "nodes": (["1 in flight", "8 in flight"], "there_p50_ms"),
-    "soak": (["20 people"], "pss_mb"),
+    "soak": (["20 people"], "rss_mb"),
     "growth": (
         [
             f"{axis} {size}"
