@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 import sys
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -218,16 +219,21 @@ def rename_tenant(tenant: str, name: str, /, *, where: Where = HERE) -> None:
 
 
 def rotate_tenant_key(tenant: str, /, *, json: Json = False, where: Where = HERE) -> None:
-    """Replace a tenant's API key and webhook secret; the old ones end at once, session tokens stay good.
+    """Replace a tenant's API key and webhook secret; when this returns, the old ones are dead, session tokens stay good.
 
     Args:
         tenant: Its id or name.
     """
 
+    from gateway.api.auth import TENANT_FRESH_S
+
     async def rotate(store: Store) -> TenantKeys:
         return await store.rotate_keys(pick(await store.tenants(), tenant).id)
 
     show_keys(with_store(where.settings(), rotate), json=json)
+    # The old key may be a leaked one: whoever replaces it is to know when it has ended, on servers that nobody told too.
+    sys.stdout.flush()
+    time.sleep(TENANT_FRESH_S)
 
 
 def revoke_sessions(tenant: str, /, *, user: str | None = None, where: Where = HERE) -> None:
