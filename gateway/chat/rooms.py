@@ -23,13 +23,15 @@ class Rosters:
     another node was lost, which may have been of any roster, all are forgotten.
 
     Args:
-        bound: how many rosters to keep; the one loaded longest ago goes first.
+        bound: how many participants to keep, some 100 bytes each, a room itself counted as one; the roster loaded longest
+            ago goes first.
     """
 
-    def __init__(self, *, store: Store, peers: Peers, bound: int = 10_000) -> None:
+    def __init__(self, *, store: Store, peers: Peers, bound: int = 500_000) -> None:
         self._store = store
         self._bound = bound
         self._rosters: dict[str, Roster] = {}
+        self._participants = 0
         self._changes = 0
         self._peers = peers
         peers.listen("roster", lambda _, room_id: self._forget(room_id.decode()))
@@ -50,9 +52,7 @@ class Rosters:
         # What was read while some roster changed may be the state before that change: good for this caller,
         # who asked before it, but not to be kept.
         if roster is not None and changes == self._changes:
-            if len(self._rosters) >= self._bound:
-                del self._rosters[next(iter(self._rosters))]
-            self._rosters[room_id] = roster
+            self._keep(roster)
         return roster
 
     async def require_participant(self, tenant_id: str, room_id: str, user_id: str) -> Roster:
@@ -73,11 +73,24 @@ class Rosters:
 
     def _forget(self, room_id: str) -> None:
         self._changes += 1
-        self._rosters.pop(room_id, None)
+        self._drop(room_id)
 
     def _forget_all(self, node_id: str) -> None:
         self._changes += 1
         self._rosters.clear()
+        self._participants = 0
+
+    def _keep(self, roster: Roster) -> None:
+        self._drop(roster.room_id)  # another may have loaded it meanwhile
+        self._rosters[roster.room_id] = roster
+        self._participants += len(roster.user_ids) + 1
+        while self._participants > self._bound:
+            self._drop(next(iter(self._rosters)))
+
+    def _drop(self, room_id: str) -> None:
+        roster = self._rosters.pop(room_id, None)
+        if roster is not None:
+            self._participants -= len(roster.user_ids) + 1
 
 
 class Rooms:

@@ -96,11 +96,39 @@ async def test_strangers_and_unknown_rooms_get_the_same_refusal(store: OneRoom) 
 
 
 async def test_the_cache_is_bounded_and_unknown_rooms_take_no_place(store: OneRoom) -> None:
-    rosters = rosters_of(store, bound=2)
+    rosters = rosters_of(store, bound=4)
     for room_id in ["no-1", "a", "b", "no-2", "c"]:
         await rosters.load("t", room_id)
     kept = [room_id for room_id in ["a", "b", "c", "no-1", "no-2"] if rosters.cached("t", room_id)]
     assert kept == ["b", "c"]
+
+
+async def test_a_large_room_takes_the_place_of_several_small_ones(store: OneRoom) -> None:
+    rosters = rosters_of(store, bound=8)
+    for room_id in ["a", "b", "c"]:
+        await rosters.load("t", room_id)
+    store.members += ["bob", "cid", "dan"]
+    await rosters.load("t", "large")
+    assert [room_id for room_id in ["a", "b", "c", "large"] if rosters.cached("t", room_id)] == ["c", "large"]
+
+
+async def test_what_is_forgotten_or_loaded_by_two_at_once_is_counted_once(store: OneRoom) -> None:
+    rosters = rosters_of(store, bound=4)
+    for _ in range(3):
+        async with trio.open_nursery() as nursery:
+            for room_id in ["a", "b", "a", "b"]:
+                nursery.start_soon(rosters.load, "t", room_id)
+        assert rosters.cached("t", "a")
+        assert rosters.cached("t", "b")
+        rosters.forget("a")
+        rosters.forget("b")
+
+
+async def test_a_room_that_is_too_large_to_be_kept_is_read_all_the_same(store: OneRoom) -> None:
+    rosters = rosters_of(store, bound=4)
+    store.members += ["bob", "cid", "dan"]
+    assert await rosters.load("t", "large") is not None
+    assert rosters.cached("t", "large") is None
 
 
 class TestNodes:
