@@ -353,10 +353,13 @@ static void native_dealloc(Native *self) {
     Py_DECREF(type);
 }
 
+PyObject *native_receive(PyObject *self, PyObject *const *args, Py_ssize_t count); /* _reading.c */
+
 static PyMethodDef METHODS[] = {
     {"outboxes_of", (PyCFunction)(void (*)(void))native_outboxes_of, METH_FASTCALL, NULL},
     {"put_all", (PyCFunction)(void (*)(void))native_put_all, METH_FASTCALL, NULL},
     {"flush", (PyCFunction)(void (*)(void))native_flush, METH_FASTCALL, NULL},
+    {"receive", (PyCFunction)(void (*)(void))native_receive, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,7 +10,9 @@ after the kernel refused. Both yield after a bounded batch, so that timers, HTTP
 
 from __future__ import annotations
 
+import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -42,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 class Native(Protocol):
     """``_native.Native``, as far as the multiplexer needs it."""
+
+    def receive(self, fd: int, short_below: int) -> Sequence[str | bytes]:
+        """``receive``, with the short texts at its beginning read already."""
+        ...
 
     def flush(
         self, turn: list[Multiplexed], most: int
@@ -114,17 +120,14 @@ class Multiplexed(Link):
 
     def readable(self) -> None:
         """Read once and hand it up."""
-        try:
-            data = self.sock.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            self.end_of_input()
-            return
-        if data:
-            self.received(data)
-        else:
-            self.end_of_input()
+        for came in self._multiplexer.receive(self._fd, self.reader.short_below):
+            if isinstance(came, str):
+                if not self.closing:
+                    self.receiver.text(came)
+            elif came:
+                self.received(came)
+            else:
+                self.end_of_input()
 
     def writable(self) -> None:
         """The kernel takes bytes again."""
@@ -182,6 +185,24 @@ class Multiplexed(Link):
             self._want(self._interest | WRITE)
 
 
+def receive(fd: int, short_below: int) -> Sequence[str | bytes]:
+    """Read a socket once.
+
+    Args:
+        short_below: the attribute of its ``FrameReader``.
+
+    Returns:
+        the bytes that came, for ``Link.received``; nothing if none have; no bytes, when the peer has ended. The compiled
+        form reads what it can of them, and returns texts first.
+    """
+    try:
+        return (os.read(fd, RECEIVE_BYTES),)
+    except BlockingIOError:
+        return ()
+    except OSError:
+        return (b"",)
+
+
 class Multiplexer:
     """The poller, the links on it, and the two tasks.
 
@@ -195,6 +216,7 @@ class Multiplexer:
         self._turn: list[Multiplexed] = []
         self.marked: list[Multiplexed] = []
         self._native = native
+        self.receive = receive if native is None else native.receive
         self._wheel = wheel
         self._close_s = close_s
         self._links: dict[int, Multiplexed] = {}

@@ -1,8 +1,8 @@
-"""The loops over a crowd in C, where the installation has them.
+"""The inner loops in C, where the installation has them.
 
 Whose outboxes, put on each, write each: for a crowd these are what fan-out costs, and in C what is left is nearly the
-kernel's part alone (README: Figures). They are optional. Built when the package is, if there is a compiler; without, or with
-the setting ``native = false``, the same runs in Python.
+kernel's part alone (README: Figures). Reading is the same for small events. They are optional: built when the package is, if
+there is a compiler; without, or with the setting ``native = false``, the same runs in Python.
 """
 
 from __future__ import annotations

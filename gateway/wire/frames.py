@@ -167,6 +167,10 @@ class FrameReader:
             as a header announces it, before its payload is kept.
         max_fragments: most frames in one message.
         inflate: whether permessage-deflate was negotiated, with ``client_no_context_takeover``.
+
+    Attributes:
+        short_below: whole text frames of fewer bytes than this, header included, and of at most 125 of payload may be read
+            by anybody, without the reader. 0 while something is pending, and after the end.
     """
 
     __slots__ = (
@@ -176,8 +180,8 @@ class FrameReader:
         "_max_message",
         "_message",
         "_rest",
-        "_short_below",
         "_stopped",
+        "short_below",
     )
 
     def __init__(self, *, max_message: int, max_fragments: int = 65_536, inflate: bool = False) -> None:
@@ -188,15 +192,14 @@ class FrameReader:
         self._message: _Message | None = None
         self._rest = b""  # a header that is not complete: less than 14 bytes
         self._stopped = False
-        # Frames shorter than this, header included, may take the short way; 0 while anything is pending.
-        self._short_below = min(max_message, 125) + 7
+        self.short_below = min(max_message, 125) + 7
 
     def feed(self, data: bytes) -> list[Item]:
         """The items that these bytes complete, in order; after a Close or a Failure nothing is read."""
         size = len(data)
         # One whole text frame of at most 125 bytes and nothing else: FIN and TEXT in the first byte, MASK and
         # a length of size - 6 in the second (0x80 + size - 6 = size + 122), four bytes of mask, the payload.
-        if 5 < size < self._short_below and data[0] == 0x81 and data[1] - size == 122:
+        if 5 < size < self.short_below and data[0] == 0x81 and data[1] - size == 122:
             try:
                 return [apply_mask(data[6:], data[2:6]).decode()]
             except UnicodeDecodeError:
@@ -204,14 +207,14 @@ class FrameReader:
         if self._stopped:
             return []
         items: list[Item] = []
-        self._short_below = 0
+        self.short_below = 0
         try:
             self._rest = self._read(self._rest + data if self._rest else data, items)
         except _Violation as violation:
             items.append(violation.failure)
             self._stop()
         if not (self._rest or self._frame or self._message or self._stopped):
-            self._short_below = min(self._max_message, 125) + 7
+            self.short_below = min(self._max_message, 125) + 7
         return items
 
     def _stop(self) -> None:
