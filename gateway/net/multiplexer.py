@@ -27,8 +27,8 @@ from gateway.net.ports import Receiver
 from gateway.wire.frames import FrameReader
 from gateway.wire.prepared import Prepared
 
-BATCH = 256
-"""Sockets handled before the loop yields: about a millisecond of work."""
+BATCH = 64
+"""Sockets read before the loop yields: about a millisecond of work."""
 
 FLUSH_BATCH = 32
 """Sockets written before the loop yields. Smaller, because what is committed meanwhile joins what the rest of a crowd is
@@ -324,6 +324,7 @@ class Multiplexer:
     async def _read(self) -> None:
         links = self._links
         ready = self.poller.ready
+        read = 0  # since the loop has last had its turn
         while True:
             await trio.lowlevel.wait_readable(self.poller.fileno())
             while events := ready(BATCH):
@@ -345,7 +346,10 @@ class Multiplexer:
                 if self._writer is not None and (self._turn or self.marked):
                     task, self._writer = self._writer, None
                     trio.lowlevel.reschedule(task)
-                await trio.lowlevel.checkpoint()
+                read += len(events)
+                if read >= BATCH:
+                    read = 0
+                    await trio.lowlevel.checkpoint()
 
     async def _write(self) -> None:
         while True:
