@@ -15,7 +15,7 @@ from gateway.net.engine import EngineSession
 from gateway.net.mailboxes import Job, Mailbox, Waiting, Workers
 from gateway.net.ports import Refused, SocketApplication
 from gateway.wire.connection import Close, Connection
-from gateway.wire.prepared import prepare_binary, prepare_text
+from gateway.wire.prepared import prepare_ack, prepare_binary, prepare_text
 from gateway.wire.socketio import (
     CONNECT,
     DISCONNECT,
@@ -77,8 +77,10 @@ class Socket:
 
     def ack(self, ack_id: int) -> None:
         """Acknowledge an event, without arguments."""
-        packet = encode_ack(ack_id, namespace=self.namespace)
-        self._client.engine.outbox.put(prepare_text(b"4" + packet))
+        if self.namespace == "/":
+            self._client.engine.outbox.put(prepare_ack(ack_id))
+        else:
+            self.send(encode_ack(ack_id, namespace=self.namespace))
 
     def disconnect(self) -> None:
         """Leave the namespace for the client: it is told, and does not come back by itself."""
@@ -154,10 +156,14 @@ class SocketIO:
             self.engine.fail(step.reason)
             return
         namespace = step.namespace
-        if step.type == EVENT:
-            socket = self._socket(namespace)
-            if socket is None:
-                return
+        socket = self._root if namespace == "/" else self._socket(namespace)
+        if step.type == CONNECT:
+            socket = Socket(self, namespace)
+            self._keep(namespace, socket)
+            self._later(partial(self._connect, socket, step.data or {}))
+        elif socket is None:
+            return  # the server has ended its stay
+        elif step.type == EVENT:
             if self._mailbox is not None:
                 self._mailbox.put(partial(self._event, socket, step))
                 return
@@ -168,19 +174,13 @@ class SocketIO:
                 return
             if waiting is not None:
                 self._later(waiting)
-        elif step.type == CONNECT:
-            socket = Socket(self, namespace)
-            self._keep(namespace, socket)
-            self._later(partial(self._connect, socket, step.data or {}))
         elif step.type == DISCONNECT:
-            socket = self._socket(namespace)
-            if socket is not None:
-                self._keep(namespace, None)
-                if self._mailbox is None:
-                    self._gone(socket, CLIENT_LEFT)
-                else:
-                    self._leaving = (*self._leaving, socket)
-                    self._mailbox.put(partial(self._gone, socket, CLIENT_LEFT))
+            self._keep(namespace, None)
+            if self._mailbox is None:
+                self._gone(socket, CLIENT_LEFT)
+            else:
+                self._leaving = (*self._leaving, socket)
+                self._mailbox.put(partial(self._gone, socket, CLIENT_LEFT))
 
     def _event(self, socket: Socket, packet: Packet) -> Waiting | None:
         # What a client still wanted when the server ended its stay is not done.

@@ -100,3 +100,8 @@ def prepare_event(name: str, payload: bytes, offset: str = "") -> Prepared:
         tail = b',"%b"]' % offset.encode()
         return Prepared(text_frame(b'42["%b",%b%b' % (name.encode(), payload, tail)), tail)
     return prepare_text(b'42["%b",%b]' % (name.encode(), payload))
+
+
+def prepare_ack(ack_id: int) -> Prepared:
+    """The acknowledgment, without arguments, of an event on the root namespace."""
+    return Prepared(text_frame(b"43%d[]" % ack_id))

@@ -93,12 +93,10 @@ def decode(text: str) -> Packet:
             ``too_deep``, ``bad_payload``, ``bad_event`` (no name) or ``reserved_event``.
     """
     # Nearly every packet of a client: an event on the root namespace, with an ack id or without.
-    if text.startswith("2["):
-        return Packet(EVENT, _event(_json(text[1:])))
     if text[:1] == "2":
         start = text.find("[")
         digits = text[1:start]
-        if start > 0 and digits.isascii() and digits.isdigit():
+        if start == 1 or (start > 1 and digits.isascii() and digits.isdigit()):
             return Packet(EVENT, _event(_json(text[start:])), "/", _ack_id(digits))
     head = _HEAD.match(text)
     if head is None:
