@@ -211,10 +211,21 @@ class HttpConnection:
         """
         settings = self._settings
         buffer = self._buffer
-        self._within(settings.head_s if buffer else settings.keep_alive_s)
         begun = self.mid_request = bool(buffer)
+        self._within(settings.head_s if begun else settings.keep_alive_s)
         if begun:
             await trio.lowlevel.checkpoint()  # pipelined: the others have their turn all the same
+        else:
+            buffer = bytes(await self.stream.receive_some(FIRST_BYTES))
+            if not buffer:
+                return None
+            self.mid_request = True
+        # Clients repeat themselves: a list that is fetched again, a message as long as the one before.
+        head = self._head
+        if head is not None and buffer.startswith(head.raw):
+            self._buffer = buffer[len(head.raw) :]
+            self.unhurried()
+            return head
         while True:
             # Empty lines before a request are tolerated (RFC 9112 2.2).
             if buffer[:1] in (b"\r", b"\n"):
@@ -224,26 +235,21 @@ class HttpConnection:
                 break
             if len(buffer) > settings.head_bytes:
                 raise Malformed(431, "The request head is too large.")
-            if self.mid_request and not begun:
+            if not begun:
                 begun = True
                 self._within(settings.head_s)
             self._buffer = buffer
             data = await self.stream.receive_some(FIRST_BYTES)
             if not data:
                 return None
-            self.mid_request = True
             buffer += data
         end += 4
         if end > settings.head_bytes:
             raise Malformed(431, "The request head is too large.")
         self._buffer = buffer[end:]
         self.unhurried()
-        raw = buffer[:end]
-        # Clients repeat themselves: a list that is fetched again, a message as long as the one before.
-        head = self._head
-        if head is None or head.raw != raw:
-            head = parse_head(raw)
-            self._head = head if end <= REMEMBERED_BYTES else None
+        head = parse_head(buffer[:end])
+        self._head = head if end <= REMEMBERED_BYTES else None
         return head
 
     async def body(self, head: Head, limit: int) -> bytes:
@@ -308,9 +314,7 @@ class HttpConnection:
             connection=connection,
         )
         stream = self.stream
-        left: bytes | bytearray | memoryview = data
-        if isinstance(stream, PlainStream):
-            left = stream.send_nowait(data)
+        left = stream.send_nowait(data) if isinstance(stream, PlainStream) else data
         if left:
             self._within(self._settings.write_s)
             await stream.send_all(left)
@@ -347,13 +351,13 @@ class Clock:
 
     def __init__(self) -> None:
         self._second = 0
-        self._text = ""
+        self._text = b""
 
-    def date(self) -> str:
+    def date(self) -> bytes:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._text = formatdate(second, usegmt=True)
+            self._text = formatdate(second, usegmt=True).encode()
         return self._text
 
 

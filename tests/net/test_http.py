@@ -215,8 +215,8 @@ class TestAnswer:
             [
                 "HTTP/1.1 201 Created",
                 "Content-Type: application/json; charset=utf-8",
-                "Content-Length: 2",
                 "X-Id: 1",
+                "Content-Length: 2",
             ],
             b"{}",
         )
