@@ -6,27 +6,23 @@ are read and written in their __slots__; the class's own descriptors tell the of
 passed, another kind of carrier, deflate, a close frame, bytes that the kernel refused) is left to Python, by calling the
 outbox's method or by handing the link back.
 
-Only flush lets go of the GIL, once for all the links that it writes. Nothing runs on the loop's thread meanwhile, which alone
-touches links and outboxes, so no descriptor is closed under it; and no link learns what became of its bytes before every outbox
-has been brought up to date.
+Only flush lets go of the GIL, once for all the links that it writes (_sends.h: in one system call, where there is one for it).
+Nothing runs on the loop's thread meanwhile, which alone touches links and outboxes, so no descriptor is closed under it; and no
+link learns what became of its bytes before every outbox has been brought up to date.
 */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <structmember.h>
 
-#include <errno.h>
 #include <stddef.h>
-#include <sys/socket.h>
+
+#include "_sends.h"
 
 #ifdef Py_GIL_DISABLED
 #error "The common case counts on the GIL: without it, the Python twin runs."
 #endif
-#ifndef MSG_NOSIGNAL
-#define MSG_NOSIGNAL 0 /* SIGPIPE is ignored by Python itself */
-#endif
 
-#define MOST 256 /* links of one flush: what the arrays on the stack hold */
 #define SLOT(object, offset) (*(PyObject **)((char *)(object) + (offset)))
 
 typedef struct {
@@ -40,6 +36,7 @@ typedef struct {
         PyObject *items; /* list: the packets that were joined last, */
         PyObject *bytes; /* and what they are together */
     } joined[2];         /* with the offsets in them, and apart */
+    Ring *ring;          /* or NULL */
 } Native;
 
 static const struct {
@@ -214,51 +211,37 @@ static PyObject *wire_bytes(Native *self, PyObject *queue, int apart) {
 
 typedef struct {
     PyObject *link, *outbox, *bytes; /* owned; no bytes where Python must flush the link */
-    Py_ssize_t sent;                 /* -1: there is no connection any more */
-    int fd;
 } Write;
 
-/* Take what the link's outbox holds, in the common case. */
-static void take(Native *self, Write *write) {
+/* Take what the link's outbox holds, in the common case, which it then is: whether there is something to send. */
+static int take(Native *self, Write *write, Sending *sending) {
     PyObject *link = write->link;
     if (!is(link, self->link) || SLOT(link, self->backlog) != Py_None ||
         SLOT(link, self->deflate) != Py_False || SLOT(link, self->finishing) != Py_False)
-        return;
+        return 0;
     PyObject *outbox = SLOT(link, self->link_outbox), *fd = SLOT(link, self->fd);
     if (!is(outbox, self->outbox) || !is(fd, &PyLong_Type))
-        return;
+        return 0;
     PyObject *queue = SLOT(outbox, self->queue);
     if (!is(queue, &PyList_Type) || PyList_GET_SIZE(queue) == 0)
-        return;
-    write->fd = (int)PyLong_AsLong(fd);
-    if (write->fd < 0)
-        return;
+        return 0;
+    sending->fd = (int)PyLong_AsLong(fd);
+    if (sending->fd < 0)
+        return 0;
     Py_INCREF(queue);
     PyObject *bytes = wire_bytes(self, queue, SLOT(outbox, self->apart) == Py_True);
     if (bytes != NULL && PyList_SetSlice(queue, 0, PyList_GET_SIZE(queue), NULL) == 0) {
         write->outbox = Py_NewRef(outbox);
         write->bytes = bytes;
+        sending->start = PyBytes_AS_STRING(bytes);
+        sending->length = (size_t)PyBytes_GET_SIZE(bytes);
     }
     else {
         Py_XDECREF(bytes);
         PyErr_Clear(); /* Python's way will meet it again */
     }
     Py_DECREF(queue);
-}
-
-/* The kernel's part, without the GIL: nothing of Python's is touched but bytes that are held. */
-static void send_each(Write *writes, Py_ssize_t count) {
-    for (Write *write = writes; write < writes + count; write++) {
-        if (write->bytes == NULL)
-            continue;
-        const char *start = PyBytes_AS_STRING(write->bytes);
-        size_t length = (size_t)PyBytes_GET_SIZE(write->bytes);
-        do
-            write->sent = send(write->fd, start, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-        while (write->sent < 0 && errno == EINTR);
-        if (write->sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            write->sent = 0;
-    }
+    return write->bytes != NULL;
 }
 
 static PyObject *native_flush(Native *self, PyObject *const *args, Py_ssize_t count) {
@@ -270,28 +253,32 @@ static PyObject *native_flush(Native *self, PyObject *const *args, Py_ssize_t co
     PyObject *turn = args[0], *left = PyList_New(0);
     if (left == NULL)
         return NULL;
-    Write writes[MOST];
+    Write writes[MOST_SENDS];
+    Sending sendings[MOST_SENDS], *sending = sendings;
     Py_ssize_t taken = 0;
-    while (taken < most && taken < MOST && taken < PyList_GET_SIZE(turn)) {
+    while (taken < most && taken < MOST_SENDS && taken < PyList_GET_SIZE(turn)) {
         Write *write = &writes[taken++];
         *write = (Write){.link = Py_NewRef(PyList_GET_ITEM(turn, PyList_GET_SIZE(turn) - taken))};
-        take(self, write);
+        sending += take(self, write, sending);
     }
     int failed = PyList_SetSlice(turn, PyList_GET_SIZE(turn) - taken, PyList_GET_SIZE(turn), NULL);
-    Py_BEGIN_ALLOW_THREADS
-    send_each(writes, taken);
+    Py_BEGIN_ALLOW_THREADS /* nothing of Python's is touched but bytes that are held */
+    send_each(self->ring, sendings, (size_t)(sending - sendings));
     Py_END_ALLOW_THREADS
+    sending = sendings;
     for (Write *write = writes; write < writes + taken; write++) {
         PyObject *bytes = write->bytes == NULL ? Py_None : write->bytes;
-        Py_ssize_t length = write->bytes == NULL ? -1 : PyBytes_GET_SIZE(bytes);
-        PyObject *unsent = PyLong_FromSsize_t(length == write->sent ? 0 : length);
+        Py_ssize_t length = write->bytes == NULL ? 0 : PyBytes_GET_SIZE(bytes);
+        Py_ssize_t sent = write->bytes == NULL ? 0 : (sending++)->sent;
+        int all = write->bytes != NULL && sent == length;
+        PyObject *unsent = PyLong_FromSsize_t(all ? 0 : length);
         if (unsent == NULL)
             failed = -1;
         else if (write->outbox != NULL)
             Py_SETREF(SLOT(write->outbox, self->size), Py_NewRef(unsent));
         Py_XDECREF(unsent);
-        if (length != write->sent) {
-            PyObject *entry = Py_BuildValue("(OOn)", write->link, bytes, write->sent);
+        if (!all) {
+            PyObject *entry = Py_BuildValue("(OOn)", write->link, bytes, sent);
             if (entry == NULL || PyList_Append(left, entry) < 0)
                 failed = -1;
             Py_XDECREF(entry);
@@ -322,6 +309,7 @@ static PyObject *native_new(PyTypeObject *type, PyObject *args, PyObject *keywor
     self->outbox = (PyTypeObject *)Py_NewRef(outbox);
     self->prepared = (PyTypeObject *)Py_NewRef(prepared);
     self->link = (PyTypeObject *)Py_NewRef(link);
+    self->ring = ring_open();
     for (size_t i = 0; i < sizeof SLOTS / sizeof *SLOTS; i++) {
         PyTypeObject *owner = *(PyTypeObject **)((char *)self + SLOTS[i].type);
         PyObject *found = PyObject_GetAttrString((PyObject *)owner, SLOTS[i].name);
@@ -349,6 +337,7 @@ static void native_dealloc(Native *self) {
                         self->joined[1].items,     self->joined[1].bytes};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         Py_XDECREF(held[i]);
+    ring_close(self->ring);
     type->tp_free(self);
     Py_DECREF(type);
 }

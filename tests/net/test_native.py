@@ -21,8 +21,9 @@ from gateway.wire.frames import FrameReader
 from gateway.wire.prepared import Prepared, prepare_event
 from tests.net.conftest import CLOSE_S
 from tests.net.fakes import Adopter, Pairs, Recorder, settle, text
+from tests.support.compiled import without_descriptors
 
-CROWD = 5
+CROWD = 7
 LIMIT_BYTES = 12_000
 
 members = st.integers(0, CROWD - 1)
@@ -37,7 +38,7 @@ steps = st.one_of(
 
 
 class World:
-    """A crowd of all kinds: two plain, one whose offsets go apart, one with deflate, one whose kernel takes little."""
+    """A crowd of all kinds: four plain, one whose offsets go apart, one with deflate, one whose kernel takes little."""
 
     def __init__(self, multiplexer: Multiplexer, pairs: Pairs, native: Native | None) -> None:
         self._put_all = Outbox.put_all if native is None else native.put_all
@@ -103,12 +104,12 @@ ANSWER = prepare_event("typing", b'{"answer":true}')
 
 
 @given(history=st.lists(steps, max_size=50))
-def test_whatever_happens_both_forms_do_the_same(history: list[tuple[Any, ...]], compiled: Native) -> None:
+def test_whatever_happens_all_forms_do_the_same(history: list[tuple[Any, ...]], compiled: Native) -> None:
     async def scenario() -> None:
         wheel, pairs = Wheel(), Pairs()
         worlds = []
         async with trio.open_nursery() as nursery:
-            for native in (None, compiled):
+            for native in (None, compiled, without_descriptors(compiled)):
                 multiplexer = Multiplexer(wheel=wheel, close_s=CLOSE_S, native=native)
                 await nursery.start(multiplexer.run)
                 worlds.append(World(multiplexer, pairs, native))
@@ -119,7 +120,7 @@ def test_whatever_happens_both_forms_do_the_same(history: list[tuple[Any, ...]],
                     world.do(step)
                 if step[0] in ("ask", "settle"):
                     await settle()
-                assert worlds[0].state() == worlds[1].state()
+                assert worlds[0].state() == worlds[1].state() == worlds[2].state()
             nursery.cancel_scope.cancel()
         pairs.close()
 

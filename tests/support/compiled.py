@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -54,5 +56,25 @@ def build(folder: Path) -> Native:
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
-    made: Native = module.Native(session=Session, outbox=Outbox, prepared=Prepared, link=Multiplexed)
-    return made
+    return bound(module.Native)
+
+
+def bound(native: Callable[..., Native]) -> Native:
+    return native(session=Session, outbox=Outbox, prepared=Prepared, link=Multiplexed)
+
+
+def bound_anew(native: Native) -> Native:
+    """Another of the same."""
+    return bound(type(native))
+
+
+def without_descriptors(native: Native) -> Native:
+    """Another, made while the process may open nothing more, as it may open no ring in most containers."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        return bound_anew(native)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
