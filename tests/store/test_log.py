@@ -302,22 +302,3 @@ class TestMissing:
 
         assert log.missed(db.cursor(), "tenant", "ann", after=1, until=20_000, limit=10) is None
         assert steps < 5
-
-    async def test_nodes_of_the_version_before_keep_the_chain_too(self, home: Home) -> None:
-        """They insert without naming the event before."""
-        room = await home.room("ann", "bob", name="Team")
-        await home.say(room.id, "ann")
-
-        def append(db: Cursor) -> None:
-            db.execute(
-                """
-                INSERT INTO log (tenant_id, number, room_id, event, payload, user_ids, logged_at)
-                VALUES (?, ?, ?, 'new-message', ?, NULL, 1)
-                """,
-                (home.tenant_id, 2, room.id, b"{}"),
-            )
-
-        await cast(Operations, home.store)._write(home.tenant_id, append)
-        await home.say(room.id, "ann")
-
-        assert [event.number for event in await missed(home, "bob")] == [1, 2, 3]

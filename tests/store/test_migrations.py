@@ -183,7 +183,7 @@ def breaches(source: str) -> list[str]:
                 found.append(f"{given} without a default")
         if operation == "execute":
             statement = " ".join(ast.literal_eval(call.args[0]).split())
-            if not statement.startswith(("CREATE ", "DROP TRIGGER ", "INSERT ", "UPDATE ")):
+            if not statement.startswith(("CREATE ", "DROP TRIGGER ", "DROP FUNCTION ", "INSERT ", "UPDATE ")):
                 found.append(statement)
     return found
 
