@@ -78,6 +78,7 @@ def by_websocket(person: Person, room_id: str, number: int) -> None:
 def by_polling(person: Person, room_id: str, number: int) -> None:
     with closing(Polling(Peer(url=person.url, path="/socket.io/"))) as polling:
         assert polling.post(f"40{json.dumps(person.auth)}").status == 200
+        assert polling.packets()[0].startswith("40{")
         for packet in _packets(person, room_id):
             assert polling.post(packet).status == 200
         _talk(person, room_id, number)
