@@ -16,7 +16,17 @@ import trio
 
 from gateway.api.auth import Authenticator
 from gateway.api.revocations import Revocations
-from gateway.api.socket_events import Expelled, RoomEvent, TypingEvent, decode_expelled
+from gateway.api.socket_events import (
+    Expelled,
+    JoinRoom,
+    LeaveRoom,
+    RoomEvent,
+    TypingEvent,
+    TypingSaid,
+    decode_event,
+    decode_expelled,
+    read_event,
+)
 from gateway.chat.limits import Limiter
 from gateway.chat.rooms import Rosters
 from gateway.chat.typing import Typing
@@ -62,6 +72,8 @@ Waiting: TypeAlias = Coroutine[Any, Any, None] | None
 class ChatSockets:
     """Answers Socket.IO clients. One instance for all."""
 
+    decode_event = staticmethod(decode_event)
+
     def __init__(
         self,
         *,
@@ -95,10 +107,10 @@ class ChatSockets:
         self._doubtful = trio.Event()
         # Who is being let in, and the rooms that he has been put out of meanwhile. Bound: the mailboxes that are worked on.
         self._coming: dict[Session, set[str]] = {}
-        self._events: dict[str, Callable[[Session, Any], Waiting]] = {
-            "join-room": self._join_room,
-            "leave-room": self._leave_room,
-            "typing": self._typing,
+        self._events: dict[type, Callable[[Session, Any], Waiting]] = {
+            JoinRoom: self._join_room,
+            LeaveRoom: self._leave_room,
+            TypingSaid: self._typing,
         }
         peers.listen("expelled", self._heard_expelled)
         peers.on_missed(self._doubt)
@@ -260,18 +272,14 @@ class ChatSockets:
 
     def dispatch(self, socket: Socket, packet: Packet) -> Waiting:
         session: Session = socket.state
-        data = packet.data
-        event = self._events.get(data[0])
+        event = packet.data
         waiting: Waiting = None
-        if event is None:
-            _refuse(session, f"Unknown event: {data[0][:64]}.")
-        else:
-            try:
-                waiting = event(session, data[1] if len(data) > 1 else None)
-            except msgspec.ValidationError as error:
-                _refuse(session, f"Malformed {data[0]}: {error}.")
-            except GatewayError as error:
-                _refuse(session, error.message)
+        try:
+            if type(event) is list:
+                event = read_event(event)
+            waiting = self._events[type(event)](session, event.payload)
+        except GatewayError as error:
+            _refuse(session, error.message)
         if packet.id is None:
             return waiting
         if waiting is None:
@@ -311,8 +319,7 @@ class ChatSockets:
 
     # the events
 
-    def _join_room(self, session: Session, payload: Any) -> Waiting:
-        event = msgspec.convert(payload, RoomEvent)
+    def _join_room(self, session: Session, event: RoomEvent) -> Waiting:
         if _is_other(session, event.user_id):
             return None
         if self._limiter.take(session.tenant_id, session.user_id, "join-room"):
@@ -346,13 +353,12 @@ class ChatSockets:
         except GatewayError as error:
             _refuse(session, error.message)
 
-    def _leave_room(self, session: Session, payload: Any) -> Waiting:
-        if isinstance(payload, str):
-            room_id = payload
+    def _leave_room(self, session: Session, event: RoomEvent | str) -> Waiting:
+        if isinstance(event, str):
+            room_id = event
+        elif _is_other(session, event.user_id):
+            return None
         else:
-            event = msgspec.convert(payload, RoomEvent)
-            if _is_other(session, event.user_id):
-                return None
             room_id = event.room_id
         self._typists.stop(session, room_id)
         # On a switch the new room may be joined before the old one is left: only the active room can be left.
@@ -360,8 +366,7 @@ class ChatSockets:
             return self._open(session, None, lambda: self._presence.leave(session))
         return None
 
-    def _typing(self, session: Session, payload: Any) -> Waiting:
-        event = msgspec.convert(payload, TypingEvent)
+    def _typing(self, session: Session, event: TypingEvent) -> Waiting:
         if event.user_id != session.user_id and _is_other(session, event.user_id):
             return None
         if not event.is_typing:

@@ -79,6 +79,12 @@ class Refused(Exception):
 class SocketApplication(Protocol):
     """Who answers Socket.IO clients."""
 
+    @property
+    def decode_event(self) -> Callable[[str], Any] | None:
+        """Makes the application's own record of the JSON of an event, which ``dispatch`` then finds as the packet's data;
+        raises ValueError where it cannot. None when the application takes ``[name, *arguments]`` as they are."""
+        ...
+
     async def admit(self, socket: Socket, auth: dict[str, Any]) -> Callable[[], None]:
         """Let a client into ``socket.namespace``, or raise ``Refused``. May wait, and leaves nothing to undo: the client
         may be gone by the time it returns. What it returns is called when the CONNECT answer has been queued, before

@@ -119,7 +119,9 @@ class SocketIO:
         self._application = application
         self._settings = settings
         self._workers = workers
-        self._connection = Connection(max_attachments=settings.max_attachments)
+        self._connection = Connection(
+            max_attachments=settings.max_attachments, decode_event=application.decode_event
+        )
         self._mailbox: Mailbox | None = None
         self._root: Socket | None = None
         self._leaving: tuple[Socket, ...] = ()  # has left, behind events that wait

@@ -18,7 +18,8 @@ DISCONNECT leaves one namespace; the connection lives on.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
@@ -79,15 +80,17 @@ class Connection:
 
     Args:
         max_attachments: most binary attachments of one packet.
+        decode_event: see ``socketio.decode``.
     """
 
-    __slots__ = ("_assembler", "_closed", "_max_attachments", "_others", "_root")
+    __slots__ = ("_assembler", "_closed", "_decode_event", "_max_attachments", "_others", "_root")
 
-    def __init__(self, *, max_attachments: int) -> None:
+    def __init__(self, *, max_attachments: int, decode_event: Callable[[str], Any] | None = None) -> None:
         self._root = State.ABSENT
         self._others: dict[str, State] | None = None  # made for clients that use further namespaces
         self._assembler: Assembler | None = None  # made for clients that send binary packets
         self._max_attachments = max_attachments
+        self._decode_event = decode_event
         self._closed = False
 
     def receive(self, message: str | bytes) -> Packet | Close | None:
@@ -101,7 +104,7 @@ class Connection:
             return None
         try:
             if self._assembler is None and isinstance(message, str) and message[:1] not in BINARY_TYPES:
-                packet: Packet | None = decode(message)
+                packet: Packet | None = decode(message, self._decode_event)
             else:
                 packet = self._assemble(message)
         except ProtocolError as error:

@@ -29,6 +29,8 @@ class Application:
     Event ``wait`` with a number of seconds waits, ``raise`` and ``raise-later`` are bugs, ``leave`` disconnects the client.
     """
 
+    decode_event = None
+
     def __init__(self) -> None:
         self.events: list[Any] = []
         self.gone_: list[tuple[str, str]] = []

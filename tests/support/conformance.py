@@ -75,6 +75,8 @@ class SocketEcho:
     frames of one read at once, so that the suite would miss the second (with Node's server too). Nothing overtakes it.
     """
 
+    decode_event = None
+
     def __init__(self, wheel: Wheel) -> None:
         self._wheel = wheel
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -294,3 +295,41 @@ class TestBinaryWritten:
         with pytest.raises(ProtocolError) as raised:
             encode_binary_event("foo", deep)
         assert raised.value.reason == "too_deep"
+
+
+class TestDecodingByTheApplication:
+    """Its own records of the events it knows; whatever it does not take is as any other event, right or wrong."""
+
+    @staticmethod
+    def decode_event(text: str) -> str:
+        if text == '["deep"]':
+            raise RecursionError
+        if text.startswith('["known"'):
+            return "known"
+        raise ValueError
+
+    @pytest.mark.parametrize(("text", "id"), [('2["known",1]', None), ('217["known"]', 17)])
+    def test_what_it_takes_is_the_data(self, text: str, id: int | None) -> None:
+        assert decode(text, self.decode_event) == Packet(EVENT, "known", "/", id)
+
+    @pytest.mark.parametrize(
+        "text",
+        ['2["other",1]', '217["other"]', '2["deep"]', '2/chat,["known"]', '3["known"]', '31["known"]', "0"],
+    )
+    def test_what_it_does_not_take_is_as_without_it(self, text: str) -> None:
+        def result(*application: Any) -> Packet | str:
+            try:
+                return decode(text, *application)
+            except ProtocolError as error:
+                return error.reason
+
+        assert result(self.decode_event) == result()
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [("2[", "bad_json"), ('2["connect"]', "reserved_event"), ('2%s["known"]' % ("1" * 17), "bad_ack_id")],
+    )
+    def test_the_protocol_is_the_protocol(self, text: str, reason: str) -> None:
+        with pytest.raises(ProtocolError) as caught:
+            decode(text, self.decode_event)
+        assert caught.value.reason == reason
