@@ -55,6 +55,9 @@ def _do(arguments: argparse.Namespace) -> int:
     if arguments.bench == "plot":
         _plot([_module("plot").read(file) for file in arguments.files], arguments.plot or Path("bench"))
         return 0
+    if arguments.bench == "targets":
+        print("\n".join(_module("targets").table([_module("plot").read(file) for file in arguments.files])))
+        return 0
     if arguments.bench == "all":
         folder = arguments.json or Path("figures")
         return 0 if _module("suite").run(folder, arguments.only, quick=arguments.quick) else 1
@@ -121,12 +124,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument(
         "bench",
-        choices=[*BENCHES, "all", "list", "plot"],
-        help="what to measure; list tells about each, all measures what the README tells",
+        choices=[*BENCHES, "all", "list", "plot", "targets"],
+        help="what to measure; list tells about each, all measures what the README tells, targets compares with what is to "
+        "be reached",
     )
-    parser.add_argument(
-        "files", nargs="*", type=Path, help="plot: reports that --json left, a panel for each"
-    )
+    parser.add_argument("files", nargs="*", type=Path, help="plot, targets: reports that --json left")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to leave the report; all: a folder")
     parser.add_argument("--plot", type=Path, metavar="NAME", help="leave a picture, NAME.png and NAME.svg")
     parser.add_argument("--rounds", type=int, default=0, help="times each server is measured (3)")
@@ -145,7 +147,11 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--quick", action="store_true", help="a smoke run of seconds; its figures mean nothing"
     )
     parser.add_argument(
-        "--only", type=_names, default=(), metavar="A,B,…", help="growth: which axes; all: which benches"
+        "--only",
+        type=_names,
+        default=(),
+        metavar="A,B,…",
+        help="growth: which axes; storm: which parts; all: which benches",
     )
     parser.add_argument(
         "--workers",
@@ -158,8 +164,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--scratch", type=Path, help="where databases go meanwhile (the temporary folder)")
     arguments = parser.parse_args(argv)
-    if (arguments.bench == "plot") != bool(arguments.files):
-        parser.error("files are for plot, and plot is for files")
+    if (arguments.bench in ("plot", "targets")) != bool(arguments.files):
+        parser.error("files are for plot and targets, which are for files")
     return arguments
 
 

@@ -17,7 +17,7 @@ from bench.report import better_high
 
 BAR_INCHES = 0.24
 ORDERS_APART = 20
-"""Figures that differ by more have a logarithmic scale."""
+"""Figures that differ by more have a logarithmic scale as curves, and one scale each as bars."""
 
 CURVE_BARS = 12
 """A panel of curves is as high as so many bars."""
@@ -85,9 +85,11 @@ def _curves(axes: Any, curve: Mapping[str, Any]) -> None:
         axes.plot(*zip(*points, strict=True), label=name, color=colour, marker="." if curve["wide"] else None)
     if curve["wide"]:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     found = [value for points in curve["lines"].values() for _, value in points]
     if min(found) * ORDERS_APART < max(found):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,g}")
     else:
         axes.set_ylim(bottom=0)
     axes.grid(visible=True, alpha=0.3)
@@ -101,14 +103,16 @@ def _curves(axes: Any, curve: Mapping[str, Any]) -> None:
 
 
 def _bars(axes: Any, report: Mapping[str, Any]) -> None:
-    """Bars compare within a case: cases are of different sizes, and each has its own scale."""
+    """Bars of one scale, or of one for each case where cases are of very different sizes."""
     headline = report["headline"]
     servers = dict.fromkeys(server for by_server in report["results"].values() for server in by_server)
     colours = dict(zip((server for server in servers if server != GATEWAY), cycle(COLOURS), strict=False))
+    values = [figures[headline] for by_server in report["results"].values() for figures in by_server.values()]
+    alike = max(values) < min(values) * ORDERS_APART
     place, places, names = 0, [], []
     for case, by_server in report["results"].items():
         axes.text(0, place, case, size=8, weight="bold", va="center")
-        most = max(figures[headline] for figures in by_server.values())
+        most = max(values if alike else (figures[headline] for figures in by_server.values()))
         for server, figures in by_server.items():
             place += 1
             value = figures[headline]

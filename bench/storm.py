@@ -53,9 +53,13 @@ def _measure(clients: int, options: Options) -> Measured:
         stack.callback(loop.close)
         storm = Storm(loop, backend, clients)
         stack.callback(storm.close)
-        yield f"{clients} connect", storm.connect()
-        yield f"{clients} held", storm.hold(ping_s)
-        yield f"{clients} come back", storm.come_back()
+        for part, act in (
+            ("connect", storm.connect),
+            ("held", lambda: storm.hold(ping_s)),
+            ("come back", storm.come_back),
+        ):
+            if not options.only or part in options.only:
+                yield f"{clients} {part}", act()
 
 
 class Storm:
@@ -161,7 +165,12 @@ class Storm:
             raise BenchError(f"{pings} pings to {len(crowd.clients)} clients in {seconds:g} s")
         self._nobody_offline()
         rss, _ = self._server.memory_kb()
-        return {**self._figures, "server_busy": spent.server_s / spent.wall_s, "server_rss_mb": rss / 1024}
+        return {
+            "clients": len(crowd.clients),
+            **self._figures,
+            "server_busy": spent.server_s / spent.wall_s,
+            "server_rss_mb": rss / 1024,
+        }
 
     def _nobody_offline(self) -> None:
         if gone := [user for user, online in self._shown if not online]:

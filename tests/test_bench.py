@@ -14,6 +14,7 @@ import pytest
 
 from bench.report import Report
 from bench.soak import slope
+from bench.targets import TARGETS, table
 from tests.support.require import missing
 
 ROOT = Path(__file__).parent.parent
@@ -72,6 +73,11 @@ def test_each_bench_measures_the_gateway_and_says_so_in_one_line(bench: str) -> 
     cases, figure = CASES[bench]
     assert list(report["results"]) == cases
     assert all(report["results"][case]["gateway"][figure] > 0 for case in cases)
+    named = {name for by_server in report["results"].values() for name in by_server["gateway"]}
+    assert {name for target in TARGETS if target.bench == bench for name in (target.figure, target.over)} <= {
+        *named,
+        None,
+    }
     assert {"command", "commit", "machine", "parameters", "rounds"} <= report.keys()
     assert report["skipped"] == []
     assert line.startswith(f"{bench}, ")
@@ -128,12 +134,41 @@ def test_all_figures_are_measured_by_one_call_and_kept_in_a_folder(tmp_path: Pat
     done = run_bench("all", "--quick", "--only", "rooms,echo-on-two", "--json", str(tmp_path))
 
     assert done.returncode == 0, done.stderr
-    assert [line.partition(":")[0].partition("] ")[2] for line in done.stdout.splitlines()] == [
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0].partition("] ")[2] for line in lines if "] " in line] == [
         "rooms",
         "echo-on-two",
     ]
+    assert lines[-1] == "|---|---|---|---|"  # nothing that was measured had a target: the crowd was small
     assert json.loads((tmp_path / "rooms.json").read_text())["bench"] == "rooms"
     assert json.loads((tmp_path / "echo-on-two.json").read_text())["parameters"]["workers"] == 2
+
+
+def test_parts_of_a_storm_can_be_left_out() -> None:
+    report, _ = report_of(run_bench("storm", "--quick", "--only", "connect,held").stdout)
+    assert [*report["results"]] == ["40 connect", "40 held"]
+    assert report["results"]["40 held"]["gateway"]["clients"] == 40
+
+
+def test_what_is_reached_is_compared_with_what_was_to_be_reached() -> None:
+    def post(times: float, p99: float) -> dict[str, Any]:
+        figures = {
+            "half_load_p99_ms": p99,
+            "half_load_delivery_p99_ms": 6.0,
+            "half_load_delivery_p50_ms": 4.0,
+        }
+        times_better = {"50 connections": {"fastapi": {"requests_per_s": times}}}
+        return {
+            "bench": "post",
+            "results": {"50 connections": {"gateway": figures}},
+            "gateway_times_better": times_better,
+        }
+
+    told = "\n".join(table([post(5.4, 30.0)]))
+    assert "| 6 times FastAPI, as durable | 5.4 | **90%** |" in told
+    assert "| at most 25 ms | 30 | **83%** |" in told
+    assert "| at most 2 times its p50 | 1.5 | 133% |" in told
+    assert "| 6 times FastAPI, as durable | 6.3 | 105% |" in "\n".join(table([post(6.3, 30.0)]))
 
 
 def test_several_processes_are_measured_together() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.targets import table
 from gateway.config import Config
 from gateway.settings import leaves
 from tests.support.process import ROOT, Gateway, Process
@@ -78,6 +79,11 @@ def test_every_setting_it_names_exists() -> None:
     named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", limits))
     assert len(named) > 10
     assert named <= sections
+
+
+def test_the_targets_it_tells_of_are_those_of_the_kept_figures() -> None:
+    reports = [json.loads(file.read_text()) for file in sorted((ROOT / "bench" / "figures").glob("*.json"))]
+    assert "\n".join(table(reports)) in README, "python -m bench targets bench/figures/*.json"
 
 
 def test_every_folder_it_maps_exists() -> None:
