@@ -93,14 +93,17 @@ def _migrate_server(url: str) -> list[str]:
                 found: str | None = db.script("SELECT version_num FROM alembic_version")
                 return found
 
-            if not _is_behind(current()):
-                return []
-            db.script(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
-            # Filling a new column or index of a large table takes its time.
-            db.script("SET LOCAL statement_timeout = 0")
-            revisions, sql = _compile(current(), "postgresql")
-            db.script(f"{sql}; COMMIT")
-            return revisions
+            while _is_behind(seen := current()):
+                # Before the transaction: on a busy machine it takes seconds, and the server ends one that is idle for some.
+                revisions, sql = _compile(seen, "postgresql")
+                db.script(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK})")
+                if current() == seen:
+                    # Filling a new column or index of a large table takes its time.
+                    db.script("SET LOCAL statement_timeout = 0")
+                    db.script(f"{sql}; COMMIT")
+                    return revisions
+                db.script("ROLLBACK")  # another process was faster
+            return []
     except psycopg.Error as error:
         # What it could not reach or was refused; never the password.
         raise ConfigError(f"database_url: {' '.join(str(error).split())}") from error

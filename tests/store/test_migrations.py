@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import apsw
 import psycopg
@@ -17,6 +18,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+import gateway.store.migrate as migrating
 from gateway.config import StoreSettings
 from gateway.errors import ConfigError
 from gateway.store.engine import open_store
@@ -146,6 +148,25 @@ def test_processes_that_start_at_once_apply_each_revision_once(database: Path | 
 
     assert [process.returncode for process in running] == [0] * 4
     assert said == [str(revisions), "[]", "[]", "[]"]
+
+
+def test_no_transaction_is_open_while_it_is_worked_out_what_to_apply(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postgresql.bare_database() as url, psycopg.connect(url, autocommit=True) as looking:
+        states: list[str] = []
+
+        def look(*arguments: Any) -> Any:
+            query = "SELECT state FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            states.extend(state for (state,) in looking.execute(query))
+            return compiled(*arguments)
+
+        compiled = migrating._compile
+        monkeypatch.setattr(migrating, "_compile", look)
+
+        assert migrate(url)[-1] == head()
+
+    assert states == ["idle"]
 
 
 async def test_a_database_that_is_ahead_is_left_alone_and_worked_with(database: Path | str) -> None:
