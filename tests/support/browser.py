@@ -24,6 +24,7 @@ FLAGS = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # which is small in a container
     "--disable-quic",
     "--no-first-run",
     "--disable-background-networking",
