@@ -15,6 +15,7 @@ from gateway.store.connection import Cursor
 from gateway.store.groups import GroupWriter
 from gateway.store.postgresql.writer import Lane
 from gateway.store.sqlite.connection import connect
+from gateway.store.sqlite.copier import open_copier
 from gateway.store.sqlite.writer import open_writer
 
 SCHEMA = """
@@ -56,7 +57,10 @@ async def in_a_file(folder: Path, *, waiting_limit: int = 1_000, **options: Any)
     path = folder / "notes.db"
     with closing(connect(path)) as reader, closing(connect(path, synchronous="normal")) as db:
         reader.execute(SCHEMA)
-        async with open_writer(db, waiting_limit=waiting_limit, **options) as writer:
+        async with (
+            open_copier(connect(path)) as copier,
+            open_writer(db, copier=copier, waiting_limit=waiting_limit, **options) as writer,
+        ):
             yield Bench(writer, lambda sql: reader.execute(sql).fetchall(), apsw.ConstraintError)
 
 

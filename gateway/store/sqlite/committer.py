@@ -36,7 +36,7 @@ class Committer:
         self._courier.run(self._begin, done)
 
     def checkpoint(self, done: Callable[[None], None]) -> None:
-        """Copy the WAL into the database, as far as no reader of an older snapshot holds it back."""
+        """Copy what is left of the WAL into the database, as far as no reader of an older snapshot holds it back."""
         self._courier.run(self._checkpoint, done)
 
     def close(self) -> None:

@@ -21,6 +21,7 @@ from gateway.store.searching import FullText
 from gateway.store.sqlite import full_text
 from gateway.store.sqlite.aside import Aside, open_aside
 from gateway.store.sqlite.connection import FAULTS, connect
+from gateway.store.sqlite.copier import open_copier
 from gateway.store.sqlite.gathering import gather_writes
 from gateway.store.sqlite.writer import Writer, open_writer
 
@@ -62,6 +63,9 @@ class FileDatabase:
         """In a thread; see ``aside``."""
         return self._aside.read(query, within_s=within_s)
 
+    def is_writing(self) -> bool:
+        return self._writer.busy
+
     def statistics(self) -> dict[str, float]:
         return self._writer.statistics()
 
@@ -82,7 +86,8 @@ async def open_file(path: Path, *, settings: StoreSettings, native: bool) -> Asy
         with closing(connect(path, read_only=True)) as reader:
             async with (
                 open_aside(path) as aside,
-                open_writer(writes, waiting_limit=settings.waiting_writes) as writer,
+                open_copier(connect(path)) as copier,
+                open_writer(writes, copier=copier, waiting_limit=settings.waiting_writes) as writer,
             ):
                 yield FileDatabase(reader=reader, writer=writer, aside=aside)
     finally:
