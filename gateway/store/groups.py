@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from typing import Any, TypeVar
@@ -38,7 +38,8 @@ DRAIN_S = 30.0
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """What jobs do that cost less together than each alone, where the database is far away.
+    """What jobs do that cost less together than each alone: round trips to a database that is far away, and changes of
+    statement in one that is near.
 
     Attributes:
         alone: does it for one item, as any job.
@@ -87,6 +88,37 @@ class Write:
         """The task was cancelled. The write still happens and is still announced."""
         self.task = None
         return trio.lowlevel.Abort.SUCCEEDED
+
+
+def kin_of(writes: Iterable[Write]) -> list[Write]:
+    """The first of these, and of those behind it as many as are to be done together with it."""
+    kin: list[Write] = []
+    for write in writes:
+        if kin and (write.alone or kin[0].alone or not _are_kin(kin[0].job, write.job)):
+            break
+        kin.append(write)
+    return kin
+
+
+def _are_kin(job: object, other: object) -> bool:
+    return isinstance(job, Joint) and isinstance(other, Joint) and job.kind is other.kind
+
+
+def do(db: Cursor, kin: Sequence[Write]) -> None:
+    """Do a job, or several of a kind; of several each is told its own refusal.
+
+    Raises:
+        Exception: what the one job raised, or what kept the several from being done at all.
+    """
+    first = kin[0].job
+    outcomes: Sequence[Any]
+    if isinstance(first, Joint) and len(kin) > 1:
+        outcomes = first.kind.together(db, [write.job.item for write in kin if isinstance(write.job, Joint)])
+    else:
+        outcomes = (first(db),)
+    for write, outcome in zip(kin, outcomes, strict=True):
+        write.error = outcome if isinstance(outcome, GatewayError) else None
+        write.result = outcome
 
 
 class GroupWriter(ABC):
@@ -153,6 +185,11 @@ class GroupWriter(ABC):
             raise write.error
         result: T = write.result
         return result
+
+    @property
+    def busy(self) -> bool:
+        """Whether a group is being written, or about to be."""
+        return self._busy
 
     async def _wait_within(self, within_s: float, write: Write) -> None:
         with trio.move_on_after(within_s):

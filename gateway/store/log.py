@@ -16,7 +16,7 @@ of its own in the commit, a third of all it writes.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -25,6 +25,12 @@ from gateway.store.connection import Cursor, row, rows
 
 _USER_IDS: Final = msgspec.json.Decoder(tuple[str, ...])
 _encode: Final = msgspec.json.encode
+
+# Takes ``values``.
+INSERT: Final = """
+    INSERT INTO log (tenant_id, number, room_id, event, payload, user_ids, logged_at, previous)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
 
 
 def append(
@@ -56,7 +62,7 @@ def append(
     assert found is not None  # a change of what a tenant has
     epoch, newest, previous = found
     logged = LogEvent((newest or 0) + 1, epoch, event, payload, user_ids)
-    insert(db, tenant_id, logged, room_id=room_id, previous=previous, now=now)
+    db.execute(INSERT, values(tenant_id, logged, room_id=room_id, previous=previous, now=now))
     if room_id is None:
         db.executemany(
             "INSERT INTO addressees (tenant_id, user_id, number) VALUES (?, ?, ?)",
@@ -67,29 +73,23 @@ def append(
     return logged
 
 
-def insert(
-    db: Cursor, tenant_id: str, event: LogEvent, *, room_id: str | None, previous: int | None, now: int
-) -> None:
-    """Write down an event alone; that it is its room's newest, or whose it is, the caller writes.
+def values(
+    tenant_id: str, event: LogEvent, *, room_id: str | None, previous: int | None, now: int
+) -> tuple[Any, ...]:
+    """What ``INSERT`` takes for an event; that it is its room's newest, or whose it is, the caller writes.
 
     Args:
         previous: the number of the room's newest event so far.
     """
-    db.execute(
-        """
-        INSERT INTO log (tenant_id, number, room_id, event, payload, user_ids, logged_at, previous)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        (
-            tenant_id,
-            event.number,
-            room_id,
-            event.event,
-            event.payload,
-            _encode(event.user_ids).decode() if room_id is None else None,
-            now,
-            previous,
-        ),
+    return (
+        tenant_id,
+        event.number,
+        room_id,
+        event.event,
+        event.payload,
+        _encode(event.user_ids).decode() if room_id is None else None,
+        now,
+        previous,
     )
 
 

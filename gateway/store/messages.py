@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import msgspec
 import uuid_utils
-from msgspec.structs import replace
 
 from gateway.errors import GatewayError, InvalidRequest, no_such_room
 from gateway.records import LogEvent, Message, ParentMessage, Reaction, Sent, iso
@@ -29,7 +28,7 @@ SELECT = """
     FROM messages AS own LEFT JOIN messages AS parent ON parent.id = own.parent_message_id
 """
 
-# Which of several drafts it is for, and the place of that.
+# What ``Place`` takes, in its order.
 _PLACE: Final = """
     SELECT CAST(? AS INTEGER), rooms.seq, activity_at, is_frozen, roster_version, last_number, log_epoch,
         (SELECT max(number) FROM log WHERE tenant_id = tenants.id),
@@ -45,12 +44,14 @@ class Place(msgspec.Struct, frozen=True):
     """What the next message of a room must know of it, and of its tenant's log.
 
     Attributes:
+        draft: which of several it is for.
         seq, activity_at: of the newest message.
         last_number: of the room's newest event in the log, which has come as far as ``head`` (None: nowhere yet).
         sender_is_in: whether who sends is a participant.
         stored_id: what was stored before under the same ``client_message_id``.
     """
 
+    draft: int
     seq: int
     activity_at: int
     is_frozen: bool
@@ -61,74 +62,159 @@ class Place(msgspec.Struct, frozen=True):
     sender_is_in: bool
     stored_id: str | None
 
-    def time(self, now: int) -> int:
-        """Of the next message. Clients sort by createdAt alone: it must grow even within a millisecond, and when the
-        clock is set back.
+
+class _Written:
+    """Messages that are made and on their way into the database: each statement runs once, with all of them."""
+
+    __slots__ = ("_events", "_heads", "_messages", "_rooms", "_senders", "_uploads")
+
+    def __init__(self) -> None:
+        self._messages: list[tuple[Any, ...]] = []
+        self._uploads: list[
+            tuple[MessageDraft, str]
+        ] = []  # drafts that have to do with some, and their messages
+        self._rooms: dict[
+            str, tuple[int, int, int, int, str | None, int, str]
+        ] = {}  # as their newest leave them
+        self._senders: list[tuple[str, str]] = []
+        self._events: list[tuple[Any, ...]] = []
+        self._heads: dict[str, int] = {}  # of the tenants' logs
+
+    def add(
+        self,
+        draft: MessageDraft,
+        place: Place,
+        *,
+        parent: ParentMessage | None,
+        told: tuple[str, ...],
+        now: int,
+    ) -> tuple[Message, LogEvent]:
+        """Put a message that may be there, and is not yet, behind the newest one of its room.
+
+        Args:
+            place: as it is in the database; what those before it here change of it is seen to.
         """
-        return max(now, self.activity_at + 1)
+        message_id, room_id, preview_text = str(uuid_utils.uuid7()), draft.room_id, draft.preview_text
+        seq, activity_at, previous = place.seq, place.activity_at, place.last_number
+        if room_id in self._rooms:
+            seq, activity_at, _, _, _, previous, _ = self._rooms[room_id]
+        seq += 1
+        # Clients sort by createdAt alone: it must grow even within a millisecond, and when the clock is set back.
+        created_at = now if now > activity_at else activity_at + 1
+        message = Message(
+            message_id,
+            room_id,
+            draft.sender_id,
+            draft.client_message_id,
+            msgspec.Raw(draft.parts),
+            preview_text,
+            iso(created_at),
+            draft.parent_message_id,
+            parent,
+            forwarded_from_id=draft.forwarded_from_id,
+            forwarded_from_sender_id=draft.forwarded_from_sender_id,
+        )
+        number = self._heads.get(draft.tenant_id, place.head or 0) + 1
+        event = LogEvent(number, place.epoch, "new-message", ENCODE(message), told)
+        self._messages.append(
+            (
+                message_id,
+                room_id,
+                seq,
+                draft.sender_id,
+                draft.client_message_id,
+                draft.parts.decode(),
+                preview_text,
+                created_at,
+                draft.parent_message_id,
+                draft.forwarded_from_id,
+                draft.forwarded_from_sender_id,
+            )
+        )
+        if draft.upload_ids or draft.forwarded_from_id is not None:
+            self._uploads.append((draft, message_id))
+        self._rooms[room_id] = (seq, created_at, seq, created_at, preview_text, number, room_id)
+        self._senders.append((room_id, draft.sender_id))
+        self._events.append(log.values(draft.tenant_id, event, room_id=room_id, previous=previous, now=now))
+        self._heads[draft.tenant_id] = number
+        return message, event
+
+    def write(self, db: Cursor) -> None:
+        """Four statements, and nothing is asked."""
+        db.executemany(
+            """
+            INSERT INTO messages (id, room_id, seq, sender_id, client_message_id, parts, preview_text, created_at,
+                parent_message_id, forwarded_from_id, forwarded_from_sender_id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            self._messages,
+        )
+        for draft, message_id in self._uploads:
+            attachments.attach(db, draft.room_id, message_id, draft.upload_ids)
+            if draft.forwarded_from_id is not None:
+                attachments.carry_over(db, draft.forwarded_from_id, draft.room_id, message_id)
+        db.executemany(
+            """
+            UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ?, last_number = ?
+            WHERE id = ?
+            """,
+            self._rooms.values(),
+        )
+        db.executemany(
+            "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND user_id = ?", self._senders
+        )
+        db.executemany(log.INSERT, self._events)
 
 
 def send(db: Cursor, rosters: Rosters, draft: MessageDraft, now: int) -> Sent:
     """See ``Store.send_message``: one statement that reads and four that write, whatever the size of the room."""
-    return _send(db, rosters, draft, _place(db, draft), now)
+    (outcome,) = send_each(db, rosters, (draft,), now)
+    if isinstance(outcome, GatewayError):
+        raise outcome
+    return outcome
 
 
 def send_each(
     db: Cursor, rosters: Rosters, drafts: Sequence[MessageDraft], now: int
 ) -> list[Sent | GatewayError]:
-    """``send`` one after the other, with one question to the database for all of them: what a send changes of the places
-    of those after it is known here.
+    """``send`` one after the other, with the same five statements for all of them: what a send changes of the places of
+    those after it is known here.
 
     Returns for each what ``send`` returns, or raises.
     """
     asked = [_place_values(draft, number) for number, draft in enumerate(drafts)]
-    places = {number: Place(*found) for number, *found in db.executemany(_PLACE, asked).fetchall()}
-    newest: dict[str, Place] = {}
-    heads: dict[str, int] = {}
-    stored: dict[tuple[str, str, str | None], str] = {}
+    places = {found[0]: Place(*found) for found in db.executemany(_PLACE, asked).fetchall()}
+    made: dict[tuple[str, str, str | None], Message] = {}
+    written = _Written()
     outcomes: list[Sent | GatewayError] = []
     for number, draft in enumerate(drafts):
-        place, said = places.get(number), (draft.room_id, draft.sender_id, draft.client_message_id)
-        if place is not None:
-            last = newest.get(draft.room_id, place)
-            place = replace(
-                place,
-                seq=last.seq,
-                activity_at=last.activity_at,
-                last_number=last.last_number,
-                head=heads.get(draft.tenant_id, place.head),
-                stored_id=stored.get(said, place.stored_id),
-            )
+        said = (draft.room_id, draft.sender_id, draft.client_message_id)
+        if said in made:
+            outcomes.append(Sent(made[said], None, repeated=True))
+            continue
         try:
-            sent = _send(db, rosters, draft, place, now)
+            place = _sendable(draft, places.get(number))
+            if place.stored_id is not None:
+                outcomes.append(Sent(_stored(db, place.stored_id), None, repeated=True))
+                continue
+            parent = (
+                None
+                if draft.parent_message_id is None
+                else _parent(db, draft.room_id, draft.parent_message_id)
+            )
+            if draft.upload_ids:
+                user_id = None if draft.by_server else draft.sender_id
+                attachments.require_usable(db, draft.tenant_id, draft.upload_ids, user_id=user_id)
         except GatewayError as error:
             outcomes.append(error)
             continue
-        outcomes.append(sent)
-        if place is not None and sent.event is not None:
-            head = heads[draft.tenant_id] = sent.event.number
-            newest[draft.room_id] = replace(
-                place, seq=place.seq + 1, activity_at=place.time(now), last_number=head
-            )
-            if draft.client_message_id is not None:
-                stored[said] = sent.message.id
+        told = rosters.get(db, draft.room_id, place.roster_version).user_ids
+        message, event = written.add(draft, place, parent=parent, told=told, now=now)
+        if draft.client_message_id is not None:
+            made[said] = message
+        outcomes.append(Sent(message, event, repeated=False))
+    written.write(db)
     return outcomes
-
-
-def _send(db: Cursor, rosters: Rosters, draft: MessageDraft, found: Place | None, now: int) -> Sent:
-    """Refuses, if it does, before anything is written."""
-    place = _sendable(draft, found)
-    if place.stored_id is not None:
-        stored = row(db, f"{SELECT} WHERE own.id = ?", (place.stored_id,))
-        assert stored is not None  # it was found in this transaction
-        return Sent(record(stored), None, repeated=True)
-    parent = None if draft.parent_message_id is None else _parent(db, draft.room_id, draft.parent_message_id)
-    if draft.upload_ids:
-        user_id = None if draft.by_server else draft.sender_id
-        attachments.require_usable(db, draft.tenant_id, draft.upload_ids, user_id=user_id)
-    told = rosters.get(db, draft.room_id, place.roster_version).user_ids
-    message, event = _add(db, draft, place, parent=parent, told=told, now=now)
-    return Sent(message, event, repeated=False)
 
 
 def announce(db: Cursor, draft: MessageDraft, told: tuple[str, ...], now: int) -> LogEvent:
@@ -139,7 +225,10 @@ def announce(db: Cursor, draft: MessageDraft, told: tuple[str, ...], now: int) -
     """
     place = _place(db, draft)
     assert place is not None
-    return _add(db, draft, place, parent=None, told=told, now=now)[1]
+    written = _Written()
+    _, event = written.add(draft, place, parent=None, told=told, now=now)
+    written.write(db)
+    return event
 
 
 def require_sendable(db: Cursor, draft: MessageDraft) -> None:
@@ -157,7 +246,7 @@ def _sendable(draft: MessageDraft, place: Place | None) -> Place:
 
 def _place(db: Cursor, draft: MessageDraft) -> Place | None:
     found = row(db, _PLACE, _place_values(draft, 0))
-    return None if found is None else Place(*found[1:])
+    return None if found is None else Place(*found)
 
 
 def _place_values(draft: MessageDraft, number: int) -> tuple[Any, ...]:
@@ -171,73 +260,6 @@ def _place_values(draft: MessageDraft, number: int) -> tuple[Any, ...]:
     )
 
 
-def _add(
-    db: Cursor,
-    draft: MessageDraft,
-    place: Place,
-    *,
-    parent: ParentMessage | None,
-    told: tuple[str, ...],
-    now: int,
-) -> tuple[Message, LogEvent]:
-    """Put a message that may be there, and is not yet, behind the newest one of its room; all of it is written, and
-    nothing asked.
-    """
-    message_id, seq = str(uuid_utils.uuid7()), place.seq + 1
-    created_at = place.time(now)
-    message = Message(
-        message_id,
-        draft.room_id,
-        draft.sender_id,
-        draft.client_message_id,
-        msgspec.Raw(draft.parts),
-        draft.preview_text,
-        iso(created_at),
-        draft.parent_message_id,
-        parent,
-        forwarded_from_id=draft.forwarded_from_id,
-        forwarded_from_sender_id=draft.forwarded_from_sender_id,
-    )
-    db.execute(
-        """
-        INSERT INTO messages (id, room_id, seq, sender_id, client_message_id, parts, preview_text, created_at,
-            parent_message_id, forwarded_from_id, forwarded_from_sender_id)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        """,
-        (
-            message_id,
-            draft.room_id,
-            seq,
-            draft.sender_id,
-            draft.client_message_id,
-            draft.parts.decode(),
-            draft.preview_text,
-            created_at,
-            draft.parent_message_id,
-            draft.forwarded_from_id,
-            draft.forwarded_from_sender_id,
-        ),
-    )
-    if draft.upload_ids:
-        attachments.attach(db, draft.room_id, message_id, draft.upload_ids)
-    if draft.forwarded_from_id is not None:
-        attachments.carry_over(db, draft.forwarded_from_id, draft.room_id, message_id)
-    event = LogEvent((place.head or 0) + 1, place.epoch, "new-message", ENCODE(message), told)
-    db.execute(
-        """
-        UPDATE rooms SET seq = ?, activity_at = ?, last_seq = ?, last_at = ?, last_preview = ?, last_number = ?
-        WHERE id = ?
-        """,
-        (seq, created_at, seq, created_at, draft.preview_text, event.number, draft.room_id),
-    )
-    db.execute(
-        "UPDATE participants SET skipped = skipped + 1 WHERE room_id = ? AND user_id = ?",
-        (draft.room_id, draft.sender_id),
-    )
-    log.insert(db, draft.tenant_id, event, room_id=draft.room_id, previous=place.last_number, now=now)
-    return message, event
-
-
 def find(db: Cursor, tenant_id: str, room_id: str, message_id: str) -> Message | None:
     """The message of this id, if it is in this room of this tenant."""
     found = row(
@@ -246,6 +268,12 @@ def find(db: Cursor, tenant_id: str, room_id: str, message_id: str) -> Message |
         (message_id, room_id, tenant_id),
     )
     return None if found is None else record(found)
+
+
+def _stored(db: Cursor, message_id: str) -> Message:
+    found = row(db, f"{SELECT} WHERE own.id = ?", (message_id,))
+    assert found is not None  # it was found in this transaction
+    return record(found)
 
 
 def _parent(db: Cursor, room_id: str, message_id: str) -> ParentMessage:

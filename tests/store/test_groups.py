@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from gateway.errors import Conflict, Unavailable
+from gateway.errors import Conflict, GatewayError, Unavailable
 from gateway.store.connection import Cursor
+from gateway.store.groups import Joint, Kind
 from tests.support.postgresql import Server
 
 from .conftest import on_the_loop
@@ -91,6 +92,54 @@ async def test_a_bug_in_one_job_fails_that_job_alone(bench: Bench, outcomes: Out
     assert sorted(bench.notes) == ["a", "b"]
     assert sorted(map(str, outcomes.announced)) == ["a", "b"]
     assert bench.writer.statistics()["rollbacks"] > 0
+
+
+def note_unless(text: str) -> Callable[[Cursor], str]:
+    def job(db: Cursor) -> str:
+        if text == "refused":
+            raise Conflict("no")
+        noted = note(text)(db)
+        if text == "bug":
+            raise ZeroDivisionError
+        return noted
+
+    return job
+
+
+def note_each(sizes: list[int]) -> Callable[[Cursor, Sequence[str]], list[str | GatewayError]]:
+    """Does several at once, and says how many."""
+
+    def each(db: Cursor, texts: Sequence[str]) -> list[str | GatewayError]:
+        sizes.append(len(texts))
+        return [Conflict("no") if text == "refused" else note_unless(text)(db) for text in texts]
+
+    return each
+
+
+async def test_jobs_of_a_kind_are_done_at_once_and_each_is_told_its_own(
+    bench: Bench, outcomes: Outcomes
+) -> None:
+    sizes: list[int] = []
+    notes = Kind(lambda db, text: note_unless(text)(db), note_each(sizes))
+
+    await outcomes.all({text: Joint(notes, text) for text in ("a", "refused", "b")})
+
+    assert sizes == [3]
+    assert isinstance(outcomes.results.pop("refused"), Conflict)
+    assert outcomes.results == {"a": "a", "b": "b"}
+    assert sorted(map(str, outcomes.announced)) == ["a", "b"] == sorted(bench.notes)
+    assert bench.writer.statistics()["rollbacks"] == 0
+
+
+async def test_a_bug_in_one_of_a_kind_fails_that_one_alone(bench: Bench, outcomes: Outcomes) -> None:
+    notes = Kind(lambda db, text: note_unless(text)(db), note_each([]))
+
+    await outcomes.all({text: Joint(notes, text) for text in ("a", "refused", "bug", "b")})
+
+    assert isinstance(outcomes.results.pop("bug"), ZeroDivisionError)
+    assert isinstance(outcomes.results.pop("refused"), Conflict)
+    assert outcomes.results == {"a": "a", "b": "b"}
+    assert sorted(map(str, outcomes.announced)) == ["a", "b"] == sorted(bench.notes)
 
 
 async def test_what_changes_nothing_costs_no_commit(bench: Bench) -> None:

@@ -20,7 +20,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, Final, Literal
+from itertools import islice
+from typing import Final, Literal
 
 import msgspec
 import psycopg
@@ -30,7 +31,7 @@ from gateway.errors import GatewayError
 from gateway.records import now_ms
 from gateway.store.connection import row
 from gateway.store.courier import Courier
-from gateway.store.groups import GroupWriter, Joint, Write
+from gateway.store.groups import GroupWriter, Write, do, kin_of
 from gateway.store.ports import Replayed
 from gateway.store.postgresql.session import FAULTS, Session, as_told, connect
 
@@ -139,7 +140,7 @@ class Lane(GroupWriter):
         self._take_along(group)
         writes, ran = session.writes, 0
         while ran < len(group):
-            kin = _kin(group, ran)
+            kin = kin_of(islice(group, ran, None))
             ran += len(kin)
             try:
                 _run_jobs(session, kin)
@@ -224,36 +225,15 @@ class Lane(GroupWriter):
             self._session = None
 
 
-def _kin(group: list[Write], first: int) -> list[Write]:
-    """The jobs from this one on that are to be done together with it."""
-    job, after = group[first].job, first + 1
-    if isinstance(job, Joint):
-        while after < len(group) and _is_kin(job, group[after].job):
-            after += 1
-    return group[first:after]
-
-
-def _is_kin(job: Joint, other: object) -> bool:
-    return isinstance(other, Joint) and other.kind is job.kind
-
-
 def _run_jobs(session: Session, kin: list[Write]) -> None:
     """Raises what spoils the transaction: of these jobs, or of one before them."""
-    writes, job = session.writes, kin[0].job
-    outcomes: Sequence[Any]
+    writes = session.writes
     try:
-        if isinstance(job, Joint) and len(kin) > 1:
-            items = [write.job.item for write in kin if isinstance(write.job, Joint)]
-            outcomes = job.kind.together(session, items)
-        else:
-            outcomes = [job(session)]
+        do(session, kin)
     except (GatewayError, Replayed) as error:
-        if session.writes != writes:
+        if session.writes != writes or len(kin) > 1:
             raise
-        outcomes = [error]
-    for write, outcome in zip(kin, outcomes, strict=True):
-        write.error = outcome if isinstance(outcome, Exception) else None
-        write.result = outcome
+        kin[0].error = error
 
 
 def lock_of(tenant_id: str) -> int:
