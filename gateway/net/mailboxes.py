@@ -84,10 +84,10 @@ class Workers:
 
     Args:
         most: tasks at once; beyond that, mailboxes wait for one.
-        idle: tasks kept for the next burst.
+        idle: tasks kept for the next burst, of 3 KB each: as many as one look at the poller may set to work.
     """
 
-    def __init__(self, *, most: int = 256, idle: int = 8) -> None:
+    def __init__(self, *, most: int = 256, idle: int = 64) -> None:
         self._most = most
         self._idle_bound = idle
         self._ready: deque[Mailbox] = deque()  # bound: one entry per client
