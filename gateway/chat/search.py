@@ -13,8 +13,8 @@ from gateway.store.ports import SearchQuery, Store
 # How long what was just sent may stay unfindable; a look that finds nothing to do costs some microseconds.
 FOLLOW_S = 0.25
 # Of the time, the part that indexing leaves to others while it is behind: under a storm of messages what is found lags,
-# and not what is sent.
-SPARE = 0.95
+# and not what is sent. What indexing takes is mostly waiting for commits, in which others have their turn as well.
+SPARE = 0.9
 # After a failure, which will likely be met again.
 RETRY_S = 5.0
 
