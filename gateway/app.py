@@ -180,7 +180,12 @@ class Node:
             settings=config.uploads,
         )
         self.api = Api(self._services())
-        self.multiplexer = Multiplexer(wheel=self.wheel, close_s=config.socket.close_s, native=self._native)
+        self.multiplexer = Multiplexer(
+            wheel=self.wheel,
+            close_s=config.socket.close_s,
+            native=self._native,
+            expecting=store.is_writing,
+        )
         self._socket_settings = SocketSettings(
             connect_s=config.socket.connect_s, inbox=config.socket.inbox, max_attachments=ATTACHMENTS
         )

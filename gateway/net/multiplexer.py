@@ -4,15 +4,15 @@ A task, a cancel scope and a channel per socket are what makes the usual design 
 writer task with ``await send_all`` per socket reaches 0.18 of a C epoll server in fan-out, a reader task per socket 0.4 in
 echo; this reaches 0.9 and 0.75, at 0.4 KB per idle socket instead of 9. So connections are slotted objects on a private
 poller; one Trio task waits for the poller's own descriptor, reads whatever is ready and hands it up synchronously; another
-writes the outboxes that have something, everything queued for a socket in one ``send``. Write-readiness is asked for only
-after the kernel refused. Both yield after a bounded batch, so that timers, HTTP and the store have their turn.
+(``writing``) writes the outboxes that have something, everything queued for a socket in one ``send``. Write-readiness is
+asked for only after the kernel refused. Both yield after a bounded batch: timers, HTTP and the store have their turn.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -21,18 +21,15 @@ import trio
 
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
+from gateway.net import writing
 from gateway.net.links import Link
 from gateway.net.poller import READ, WRITE, open_poller
 from gateway.net.ports import Receiver
+from gateway.net.writing import Writing
 from gateway.wire.frames import FrameReader
-from gateway.wire.prepared import Prepared
 
 BATCH = 64
 """Sockets read before the loop yields: about a millisecond of work."""
-
-FLUSH_BATCH = 32
-"""Sockets written before the loop yields. Smaller, because what is committed meanwhile joins what the rest of a crowd is
-still to be sent, and costs no ``send`` of its own."""
 
 RECEIVE_BYTES = 65_536
 
@@ -42,22 +39,11 @@ BROKEN = -1
 log = structlog.get_logger(__name__)
 
 
-class Native(Protocol):
+class Native(writing.Native, Protocol):
     """``_native.Native``, as far as the multiplexer needs it."""
 
     def receive(self, fd: int, short_below: int) -> Sequence[str | bytes]:
         """``receive``, with the short texts at its beginning read already."""
-        ...
-
-    def flush(
-        self, turn: list[Multiplexed], most: int
-    ) -> list[tuple[Multiplexed, bytes, int] | tuple[Multiplexed, None, int]]:
-        """``Multiplexed.flush`` on the last links of ``turn``, up to ``most``, which are taken out of it.
-
-        Returns:
-            what is left to Python: links that it has not touched, with None; those that it has written to and that did
-            not take all, with the bytes and how many of them were taken, for ``Multiplexed.sent``.
-        """
         ...
 
 
@@ -85,19 +71,19 @@ class Multiplexed(Link):
         self.sock = sock
         self._fd = fd
         self._multiplexer = multiplexer
-        self.marked = multiplexer.marked
+        self.marked = multiplexer.writing.marked
         self._backlog: memoryview | None = None  # taken from the outbox, refused by the kernel
         self._tail: bytes | None = None  # the close frame, behind everything
         self._finishing = False
         self._interest = READ
 
     def wake(self) -> None:
-        self._multiplexer.mark(self)
+        self._multiplexer.writing.mark(self)
 
     def finish(self, last: bytes) -> None:
         self._tail = last
         self._finishing = True
-        self._multiplexer.mark(self)
+        self._multiplexer.writing.mark(self)
 
     def pause(self) -> None:
         self._want(self._interest & ~READ)
@@ -117,6 +103,11 @@ class Multiplexed(Link):
         self._fd = -1
         self._backlog = None
         self.sock.close()
+
+    def broken(self) -> None:
+        """The one boundary of multiplexed links: a bug in one connection, which is being handled, ends that connection."""
+        log.exception("connection ended by an unexpected error")
+        self.abort("internal error")
 
     def readable(self) -> None:
         """Read once and hand it up."""
@@ -145,7 +136,7 @@ class Multiplexed(Link):
             return
         outbox = self.outbox
         if outbox.queue:
-            data = self._multiplexer.wire_bytes(self, outbox.queue)
+            data = self._multiplexer.writing.wire_bytes(self, outbox.queue)
             outbox.queue.clear()
             outbox.size = len(data)
             if not self._send(data):
@@ -207,23 +198,25 @@ class Multiplexer:
     """The poller, the links on it, and the two tasks.
 
     Use ``await nursery.start(multiplexer.run)`` before adopting sockets.
+
+    Args:
+        expecting: see ``Writing``.
     """
 
-    def __init__(self, *, wheel: Wheel, close_s: float, native: Native | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        wheel: Wheel,
+        close_s: float,
+        native: Native | None = None,
+        expecting: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.poller = open_poller()
-        # Links whose outbox has something: those that are being written, last first, and those whose turn comes then.
-        # Bound: one entry per link.
-        self._turn: list[Multiplexed] = []
-        self.marked: list[Multiplexed] = []
-        self._native = native
+        self.writing = Writing(native, expecting)
         self.receive = receive if native is None else native.receive
         self._wheel = wheel
         self._close_s = close_s
         self._links: dict[int, Multiplexed] = {}
-        self._joined_items: list[Prepared] = []
-        self._joined = b""
-        self._writer: trio.lowlevel.Task | None = None  # parked
-        self._reading = False
         self._emptied = trio.Event()
 
     def adopt(
@@ -260,14 +253,8 @@ class Multiplexer:
             if early:
                 link.received(early)
         except Exception:
-            self._broken(link)
+            link.broken()
         return link
-
-    @staticmethod
-    def _broken(link: Multiplexed) -> None:
-        # The one boundary of multiplexed links: a bug in one connection ends that connection.
-        log.exception("connection ended by an unexpected error")
-        link.abort("internal error")
 
     @property
     def count(self) -> int:
@@ -286,35 +273,12 @@ class Multiplexer:
             self._emptied = trio.Event()
             await self._emptied.wait()
 
-    def wire_bytes(self, link: Multiplexed, items: list[Prepared]) -> bytes:
-        """``link.wire_bytes(items)``, joined once for all who have the same packets queued, as a crowded room has."""
-        if link.deflate:
-            return link.wire_bytes(items)
-        if link.outbox.apart:
-            items = [item.apart for item in items]
-        if len(items) == 1:
-            return items[0].frame
-        if items != self._joined_items:
-            self._joined_items = items.copy()
-            self._joined = b"".join([item.frame for item in items])
-        return self._joined
-
-    def mark(self, link: Multiplexed) -> None:
-        """This link has something to write: it will be, at the end of the tick.
-
-        While some are ``marked``, the writer is awake or about to be woken, and others may be added without this call.
-        """
-        self.marked.append(link)
-        if self._writer is not None and not self._reading:
-            task, self._writer = self._writer, None
-            trio.lowlevel.reschedule(task)
-
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Read and write for ever; on the way out every link is dropped."""
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read)
-                nursery.start_soon(self._write)
+                nursery.start_soon(self.writing.run)
                 task_status.started()
         finally:
             for link in list(self._links.values()):
@@ -328,7 +292,7 @@ class Multiplexer:
         while True:
             await trio.lowlevel.wait_readable(self.poller.fileno())
             while events := ready(BATCH):
-                self._reading = True
+                self.writing.hold()
                 for fd, event in events:
                     link = links.get(fd)
                     if link is None:
@@ -339,60 +303,13 @@ class Multiplexer:
                         if event & ~WRITE:
                             link.readable()
                     except Exception:
-                        self._broken(link)
-                self._reading = False
-                # Answers to this batch go out without waking the writer.
-                self._flush()
-                if self._writer is not None and (self._turn or self.marked):
-                    task, self._writer = self._writer, None
-                    trio.lowlevel.reschedule(task)
+                        link.broken()
+                # Answers to this batch go out without waking the writing task.
+                self.writing.go_on()
                 read += len(events)
                 if read >= BATCH:
                     read = 0
                     await trio.lowlevel.checkpoint()
 
-    async def _write(self) -> None:
-        while True:
-            if not (self._turn or self.marked):
-                self._writer = trio.lowlevel.current_task()
-                await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
-            self._flush()
-            if self._turn or self.marked:
-                await trio.lowlevel.checkpoint()
-
-    def _abort_wait(self, _: object) -> trio.lowlevel.Abort:
-        self._writer = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-    def _flush(self) -> None:
-        """Write up to ``FLUSH_BATCH`` of the links that have something."""
-        turn = self._turn
-        if not turn:
-            turn += reversed(self.marked)
-            self.marked.clear()
-        if self._native is not None:
-            self._flush_natively(self._native)
-            return
-        for _ in range(min(FLUSH_BATCH, len(turn))):
-            link = turn.pop()
-            try:
-                link.flush()
-            except Exception:
-                self._broken(link)
-
-    def _flush_natively(self, native: Native) -> None:
-        for link, data, sent in native.flush(self._turn, FLUSH_BATCH):
-            try:
-                if data is None:
-                    link.flush()
-                else:
-                    link.sent(data, sent)
-            except Exception:
-                self._broken(link)
-
     def statistics(self) -> dict[str, int]:
-        return {
-            "links": len(self._links),
-            "marked": len(self._turn) + len(self.marked),
-            "native": int(self._native is not None),
-        }
+        return {"links": len(self._links), **self.writing.statistics()}

@@ -87,5 +87,8 @@ class SqlStore(
             return True
         return False
 
+    def is_writing(self) -> bool:
+        return self._database.is_writing()
+
     def statistics(self) -> dict[str, float]:
         return self._database.statistics()

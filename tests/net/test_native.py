@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.session import Session
 from gateway.delivery.timers import Wheel
-from gateway.net.multiplexer import FLUSH_BATCH, Multiplexed, Multiplexer
+from gateway.net.multiplexer import Multiplexed, Multiplexer
 from gateway.net.native import Native
+from gateway.net.writing import STEP
 from gateway.wire.frames import FrameReader
 from gateway.wire.prepared import Prepared, prepare_event
 from tests.net.conftest import CLOSE_S
@@ -131,7 +132,7 @@ def test_whatever_happens_all_forms_do_the_same(history: list[tuple[Any, ...]], 
 async def test_nothing_is_kept_of_what_has_been_sent(
     multiplexer: Multiplexer, adopt: Adopter, compiled: Native
 ) -> None:
-    crowd = [Recorder() for _ in range(FLUSH_BATCH + 8)]
+    crowd = [Recorder() for _ in range(STEP + 8)]
     peers = []
     for receiver in crowd:
         link, peer = adopt(receiver)
@@ -153,7 +154,12 @@ async def test_nothing_is_kept_of_what_has_been_sent(
         shared = [None, True, 0, *ITEMS, *(item.frame for item in ITEMS), ITEMS[0].apart]
         return [
             sys.getrefcount(one)
-            for one in (*shared, *outboxes, *(outbox.carrier for outbox in outboxes), multiplexer.marked)
+            for one in (
+                *shared,
+                *outboxes,
+                *(outbox.carrier for outbox in outboxes),
+                multiplexer.writing.marked,
+            )
         ]
 
     await tell()  # what was joined last is kept, once

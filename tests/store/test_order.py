@@ -127,3 +127,13 @@ async def test_a_failing_announcement_keeps_neither_the_answer_nor_the_next_one(
 
     assert len(announced) == 1
     assert len(await home.texts(room.id, "bob")) == 2
+
+
+async def test_it_is_writing_from_the_moment_it_is_asked_to_until_all_are_told(home: Home) -> None:
+    room = await home.room("ann", "bob")
+    seen: list[bool] = [home.store.is_writing()]
+    home.clock.asked = on_the_loop(lambda: seen.append(home.store.is_writing()))
+    await home.say(room.id, "ann")
+    assert seen[0] is False
+    assert set(seen[1:]) == {True}
+    assert not home.store.is_writing()

@@ -83,6 +83,10 @@ class Store(
         """Whether the writer can open a transaction now, found out by one that changes nothing."""
         ...
 
+    def is_writing(self) -> bool:
+        """Whether something is being written now, and will soon be told to whom it concerns."""
+        ...
+
     def statistics(self) -> dict[str, float]:
         """Counters for ``telemetry``: writes waiting, commits, writes per commit, commit seconds."""
         ...

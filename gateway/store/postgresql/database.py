@@ -52,6 +52,9 @@ class ServerDatabase:
     def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
         return self._slow_readers.read(query, together=True, within_s=within_s)
 
+    def is_writing(self) -> bool:
+        return any(lane.busy for lane in self._lanes)
+
     def statistics(self) -> dict[str, float]:
         total: dict[str, float] = {"reads_waiting": self._readers.waiting + self._slow_readers.waiting}
         for lane in self._lanes:
