@@ -30,8 +30,10 @@ RUNS = {
     "calls": "calls --rounds 1",
     "commit": "commit --rounds 1 --sessions 1,10,50",
     "processes": "processes --rounds 1",
-    "post-on-two": "post --rounds 1 --workers 2 --peers none",
-    "echo-on-two": "echo --rounds 1 --workers 2 --peers none",
+    **{
+        f"{bench}-on-two": f"{bench} --rounds 1 --workers 2 --peers none{sessions}"
+        for bench, sessions in (("fanout", " --sessions 1000"), ("echo", ""), ("post", ""), ("rooms", ""))
+    },
     "growth": "growth",
 }
 PICTURES = {

@@ -135,12 +135,15 @@ TARGETS = (
 
 
 def table(reports: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Lines of Markdown, for those targets of which there is a report; one that is missed is in bold, and none is told as
-    reached more than tenfold."""
+    """Lines of Markdown, for those targets of which there is a report of one process.
+
+    What is missed is in bold; nothing is told as reached more than tenfold.
+    """
     yield "| | target | reached | of the target |"
     yield "|---|---|---|---|"
+    alone = [report for report in reports if report["parameters"]["workers"] == 1]
     for target in TARGETS:
-        values = [target.reached(report) for report in reports if report["bench"] == target.bench]
+        values = [target.reached(report) for report in alone if report["bench"] == target.bench]
         for value in values:
             if value is not None:
                 yield _row(target, value)
