@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from itertools import pairwise
 
 import pytest
 import trio
@@ -66,6 +67,20 @@ class TestReading:
             peer.send(text(str(number)))
         await settle()
         assert [peer.texts() for peer in peers] == [[f"re {number}"] for number in range(count)]
+
+    async def test_a_client_that_is_never_silent_does_not_keep_the_loop(self, adopt: Adopter) -> None:
+        receiver = Recorder()
+        _, peer = adopt(receiver)
+        receiver.on_message = lambda message: (
+            peer.send(text("more")) if len(receiver.messages) < 900 else None
+        )
+        peer.send(text("more"))
+        seen = [0]
+        while seen[-1] < 900:
+            await trio.lowlevel.checkpoint()
+            seen.append(len(receiver.messages))
+        # Twice, as whose turn it is first within a turn of the loop is chance.
+        assert max(after - before for before, after in pairwise(seen)) <= 2 * BATCH
 
     async def test_a_paused_link_is_not_read_until_it_is_resumed(self, adopt: Adopter) -> None:
         receiver = Recorder()
