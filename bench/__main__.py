@@ -157,7 +157,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         "--workers",
         type=int,
         default=1,
-        help="fanout, echo, post: processes of the gateway, on all cores (1)",
+        help="fanout, echo, post, rooms: processes of the gateway, on all cores (1)",
     )
     parser.add_argument(
         "--profile", type=Path, metavar="NAME", help="leave flame graphs of what is measured, NAME-1.svg, …"
