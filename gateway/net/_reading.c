@@ -49,8 +49,9 @@ PyObject *native_receive(PyObject *self, PyObject *const *args, Py_ssize_t count
     do
         size = recv((int)fd, bytes, sizeof bytes, MSG_DONTWAIT);
     while (size < 0 && errno == EINTR);
+    int nothing = size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK); /* a new list may run finalizers, which set errno */
     PyObject *found = PyList_New(0), *item = NULL;
-    if (found == NULL || (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)))
+    if (found == NULL || nothing)
         return found;
     if (size < 0)
         size = 0; /* broken is as good as ended */
