@@ -16,6 +16,7 @@ descriptor beyond the call.
 #if defined(__linux__) && defined(__has_include)
 #if __has_include(<linux/io_uring.h>)
 #include <linux/io_uring.h>
+#include <sys/syscall.h>
 #endif
 #endif
 
@@ -33,13 +34,13 @@ typedef struct {
     int fd;
 } Sending;
 
-#ifdef IORING_FEAT_NATIVE_WORKERS /* 5.12, which also charges no locked memory for it */
+/* 5.12, which also charges no locked memory for it; a C library may be older than the kernel's headers */
+#if defined(IORING_FEAT_NATIVE_WORKERS) && defined(SYS_io_uring_enter)
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define FEWEST_SENDS 4 /* one by the ring costs 0.6 us more than a send, two as much as two, four 5 % less */
