@@ -8,7 +8,7 @@
 
 What is put on an outbox whose turn is still to come costs no ``send`` of its own: eight messages under way to a crowd cost
 little more than one. So a step is small while something is under way that may join, and grows while nothing is, when letting
-the loop go round brings nothing.
+the loop go round brings nothing; and a crowd's turn begins a moment later while something is being committed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ STEP = 32
 """Links written before the loop has its turn, and by how many more each time that nothing is under way."""
 
 MOST = 256
-"""Links of the largest step: about a millisecond of work."""
+"""Links of the largest step: about a millisecond of work. More than these are a crowd."""
+
+MOMENT_S = 0.001
+"""How long a crowd waits, less than it takes to write it, for what is being committed."""
 
 
 class Native(Protocol):
@@ -105,6 +108,8 @@ class Writing:
                 self._task = trio.lowlevel.current_task()
                 await trio.lowlevel.wait_task_rescheduled(self._abort_wait)
                 most = STEP
+            if not self._turn and len(self.marked) > MOST and self._expecting():
+                await trio.sleep(MOMENT_S)
             self._flush(most)
             if self._turn or self.marked:
                 await trio.lowlevel.checkpoint()

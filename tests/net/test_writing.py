@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
-from gateway.net.writing import MOST, STEP, Writing
+from gateway.net.writing import MOMENT_S, MOST, STEP, Writing
 from tests.net.fakes import settle
 
 
@@ -89,6 +90,25 @@ async def test_each_crowd_begins_with_a_small_one(writing: Writing, rest: Rest) 
     rest.steps()
     await write(writing, *[Page(rest)] * 1_000)
     assert rest.steps()[0] == STEP
+
+
+@pytest.mark.parametrize(("links", "waits"), [(MOST, False), (MOST + 1, True)])
+async def test_a_crowd_waits_a_moment_for_what_may_join(
+    writing: Writing, rest: Rest, mock_clock: trio.testing.MockClock, links: int, waits: bool
+) -> None:
+    rest.under_way = True
+    await write(writing, *[Page(rest)] * links)
+    assert rest.written == (0 if waits else links)
+    mock_clock.jump(MOMENT_S)
+    await settle()
+    assert rest.written == links
+
+
+async def test_a_crowd_that_nothing_may_join_is_written_at_once(
+    writing: Writing, rest: Rest, mock_clock: trio.testing.MockClock
+) -> None:
+    await write(writing, *[Page(rest)] * (MOST + 1))
+    assert rest.written == MOST + 1
 
 
 async def test_what_is_marked_while_it_is_held_is_written_at_once_when_it_goes_on(
