@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,6 +25,7 @@ from tests.support.platform import Person, Platform
 from tests.support.raw import Connection
 
 VISITS = 20
+PATIENCE_S = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -99,7 +101,7 @@ async def test_who_comes_and_goes_leaves_nothing_behind(
         said.append(what)
         listening.set()
 
-    def live(url: str, api_key: str) -> tuple[Counter[str], Counter[str]]:
+    def live(url: str, api_key: str) -> dict[str, int]:
         with closing(Platform(url, api_key)) as platform:
             ann, bob = platform.person("ann"), platform.person("bob")
             room = platform.room(ann, bob)
@@ -109,19 +111,28 @@ async def test_who_comes_and_goes_leaves_nothing_behind(
             before = _objects()
             for number in range(VISITS, 2 * VISITS):
                 visit(ann, room.id, number)
-            return before, _objects()
+            # The node may still be busy with the end of the last ones.
+            patience = time.monotonic() + PATIENCE_S
+            while (left := _more(before)) and time.monotonic() < patience:
+                time.sleep(0.05)
+            return left
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(serve, config, started=started))
         await listening.wait()
         first = said[0].first_tenant
         assert first is not None
-        before, after = await trio.to_thread.run_sync(live, said[0].url, first.api_key)
+        left = await trio.to_thread.run_sync(live, said[0].url, first.api_key)
         nursery.cancel_scope.cancel()
-    more = after - before
+    assert left == {}
+
+
+def _more(before: Counter[str]) -> dict[str, int]:
+    """Of what there are more now, by as many as the visits would explain."""
+    more = _objects() - before
     # Looked at within a minute, whether there is a timer left in them or not, and then dropped.
     del more[f"{Bucket.__module__}.{Bucket.__qualname__}"]
-    assert {name: count for name, count in more.items() if count >= VISITS / 2} == {}
+    return {name: count for name, count in more.items() if count >= VISITS / 2}
 
 
 def _objects() -> Counter[str]:
