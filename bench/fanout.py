@@ -1,8 +1,9 @@
-"""One message to N sessions: what each delivery costs the server, one message in flight and eight.
+"""One message to N sessions: what each delivery costs the server, one message in flight and eight, and how long it takes.
 
 A message is posted over HTTP and is done when every session has received it and the sender has his answer; then the next one
-goes. For the gateway that is the real route: token, membership, durable commit, ``new-message`` on the user channel
-of each of N different users. A peer makes the same message and emits it to a room of N.
+goes. How long deliveries take is measured with messages at even intervals, half as often as one in flight came to. For the
+gateway that is the real route: token, membership, durable commit, ``new-message`` on the user channel of each of N different
+users. A peer makes the same message and emits it to a room of N.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import deque
 
 from bench.contest import Measured, Options, compete
 from bench.loop import BenchError, Loop
-from bench.report import Figures, Report, latency
+from bench.report import Report, latency
 from bench.rest import Connection
 from bench.server import Server, Spent
 from bench.stage import Stage, stage
@@ -25,7 +26,12 @@ IN_FLIGHT = (1, 8)
 
 
 def run(options: Options) -> Report:
-    report = Report("fanout", "cpu_us_per_delivery", "µs server CPU per delivery")
+    report = Report(
+        "fanout",
+        "cpu_us_per_delivery",
+        "µs server CPU per delivery",
+        also=("half_load_delivery_p50_ms", "half_load_delivery_p99_ms"),
+    )
     sizes = options.sessions or ((1, 20) if options.quick else SESSIONS)
     compete(
         report,
@@ -49,7 +55,12 @@ def measure(name: str, sessions: int, options: Options) -> Measured:
             audience.listen(in_flight, options.warm_up_s)
             with on_stage.server.metering() as spent:
                 audience.listen(in_flight, options.seconds)
-            yield f"{sessions} sessions, {in_flight} in flight", audience.figures(spent)
+            figures = audience.figures(spent)
+            if in_flight == 1:
+                rate = figures["deliveries_per_s"] / sessions / 2
+                took_s = audience.took_s(rate, options.seconds)
+                figures |= {"half_load_rate": rate, **latency(took_s, "half_load_delivery_")}
+            yield f"{sessions} sessions, {in_flight} in flight", figures
 
 
 class Audience:
@@ -108,7 +119,36 @@ class Audience:
                 self._done += 1
                 moved = now
 
-    def figures(self, spent: Spent) -> Figures:
+    def took_s(self, per_s: float, seconds: float) -> list[float]:
+        """Send at even intervals; how long each delivery took, from when the schedule wanted its message sent.
+
+        Raises:
+            BenchError: messages did not leave or arrive.
+        """
+        took: list[float] = []
+
+        def timed(client: Client, hits: int) -> None:
+            self._received(client, hits)
+            now = time.perf_counter()
+            took.extend([now - began for began in self._began[client.seen - hits : client.seen]])
+
+        self._crowd.on_hits = timed
+        start = time.perf_counter()
+        dues = deque(start + number / per_s for number in range(max(1, int(per_s * seconds))))
+        while dues:
+            if self._free and time.perf_counter() >= dues[0]:
+                self._send(dues.popleft())
+            else:
+                # Turning with no timeout keeps the schedule exact; a sleep would be late by the timer's slack.
+                self._loop.turn(0)
+                if time.perf_counter() > start + seconds * 4 + 10:
+                    raise BenchError(f"{len(dues)} scheduled messages could not be sent")
+        self._loop.until(lambda: self._reached[-1] == self._sessions, within_s=30, what="the last message")
+        self._done = len(self._began)
+        self._crowd.on_hits = self._received
+        return took
+
+    def figures(self, spent: Spent) -> dict[str, float]:
         """Of the messages of the last time of listening."""
         messages = len(self._latencies)
         deliveries = messages * self._sessions
@@ -122,10 +162,13 @@ class Audience:
 
     def _fill(self, in_flight: int, now: float) -> None:
         while len(self._began) - self._done < in_flight and self._free:
-            number = len(self._began)
-            self._began.append(now)
-            self._reached.append(0)
-            self._free.popleft().send(self._post(0, number), began=now)
+            self._send(now)
+
+    def _send(self, began: float) -> None:
+        number = len(self._began)
+        self._began.append(began)
+        self._reached.append(0)
+        self._free.popleft().send(self._post(0, number), began=began)
 
     def close(self) -> None:
         for connection in self._pool:

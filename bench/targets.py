@@ -60,6 +60,16 @@ TARGETS = (
     Target(
         FANOUT.format("one"), "fanout", "1000 sessions, 1 in flight", CPU, 0.85, "times Bun's pub/sub", "bun"
     ),
+    Target(
+        "the same at half of that rate, p99 of delivery",
+        "fanout",
+        "1000 sessions, 1 in flight",
+        "half_load_delivery_p99_ms",
+        2,
+        "times its p50",
+        over="half_load_delivery_p50_ms",
+        at_most=True,
+    ),
     Target(FANOUT.format("eight"), "fanout", "1000 sessions, 8 in flight", CPU, 10, NODE, "socketio-node"),
     Target(
         "a small event and its answer",
