@@ -184,11 +184,11 @@ def send_each(
     """
     asked = [_place_values(draft, number) for number, draft in enumerate(drafts)]
     places = {found[0]: Place(*found) for found in db.executemany(_PLACE, asked).fetchall()}
-    made: dict[tuple[str, str, str | None], Message] = {}
+    made: dict[tuple[str, str, str, str | None], Message] = {}
     written = _Written()
     outcomes: list[Sent | GatewayError] = []
     for number, draft in enumerate(drafts):
-        said = (draft.room_id, draft.sender_id, draft.client_message_id)
+        said = (draft.tenant_id, draft.room_id, draft.sender_id, draft.client_message_id)
         if said in made:
             outcomes.append(Sent(made[said], None, repeated=True))
             continue

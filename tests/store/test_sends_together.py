@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 import trio
 
 from gateway.errors import Forbidden, GatewayError, InvalidRequest, NotFound
@@ -86,6 +87,34 @@ async def test_of_one_that_is_sent_twice_at_once_there_is_one(home: Home) -> Non
     assert sorted(one.repeated for one in sent) == [False, True, True]
     assert [one.event is None for one in sent] == [one.repeated for one in sent]
     assert await home.texts(room.id, "bob") == ["twice"]
+
+
+async def test_the_same_words_for_a_room_of_another_tenant_are_no_repetition(home: Home) -> None:
+    """Two tenants may call their users alike, and a room's id is no secret."""
+    room = await home.room("ann", "bob")
+    stranger = Home(home.store, home.clock, (await home.store.create_tenant("Elsewhere")).id)
+
+    # One of the strangers comes after her, whichever way round they are started.
+    drafts = [
+        one.draft(room.id, "ann", "private", client_message_id="c1") for one in (stranger, home, stranger)
+    ]
+
+    assert [type(outcome) for outcome in await send_at_once(home, drafts)] == [NotFound, Sent, NotFound]
+
+
+async def test_who_is_refused_alone_does_not_undo_what_others_do(home: Home) -> None:
+    room = await home.room("ann", "bob")
+
+    async def refused() -> None:
+        with pytest.raises(NotFound):
+            await home.say("no such room", "ann")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(home.add, room.id, "cid")
+        nursery.start_soon(refused)
+        nursery.start_soon(home.add, room.id, "dan")
+
+    assert home.store.statistics()["rollbacks"] == 0
 
 
 async def test_what_is_unread_counts_what_the_others_sent(home: Home) -> None:

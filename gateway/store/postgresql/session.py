@@ -139,10 +139,10 @@ class Session:
         if monotonic() > self._until:
             raise Unavailable("This takes too long now.")
         self._found = []
+        changes = not sql.lstrip().startswith(("SELECT", "WITH"))
         for one in values:
             self._pipeline.send(sql, one, self._found)
-        if not sql.lstrip().startswith(("SELECT", "WITH")):
-            self.writes += 1
+            self.writes += changes
         return self
 
     def __iter__(self) -> Iterator[Any]:
