@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.hub import Hub
+from gateway.delivery.hub import CROWD, Hub
 from gateway.delivery.native import Native
 from gateway.delivery.session import Session
 from tests.delivery.conftest import session
@@ -101,3 +101,27 @@ def test_the_recipients_keep_their_order_and_each_his_devices() -> None:
     assert hub.sessions_of("acme", ["bob", "nobody", "ann"]) == [devices[1], devices[0], devices[2]]
     assert hub.sessions_of("elsewhere", ["ann"]) == []
     assert hub.outboxes_of("elsewhere", ("ann",)) == []
+
+
+@BOTH
+def test_a_crowd_is_looked_up_once_until_somebody_comes_or_goes(native: Native | None) -> None:
+    hub = Hub(native=native)
+    users = tuple([f"user-{number}" for number in range(CROWD + 1)])
+    devices = [session(user) for user in users]
+    for device in devices[:-1]:
+        hub.add(device)
+
+    def told(tenant_id: str = "acme", but: str | None = None) -> list[Session]:
+        outboxes = hub.outboxes_of(tenant_id, users, but=but)
+        return [device for device in devices if device.outbox in outboxes]
+
+    assert told() == devices[:-1]
+    assert hub.outboxes_of("acme", users) is hub.outboxes_of("acme", users)
+    hub.add(devices[-1])
+    assert told() == devices
+    hub.remove(devices[0])
+    assert told() == devices[1:]
+    assert told(but=users[1]) == devices[2:]
+    assert told("umbrella") == []
+    assert told() == devices[1:]
+    assert hub.outboxes_of("acme", users[:2]) == [devices[1].outbox]
