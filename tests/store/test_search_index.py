@@ -98,3 +98,16 @@ async def test_what_waited_in_a_file_of_the_version_before_is_found(
         home = Home(store, clock, home.tenant_id)
         await home.say(room.id, "ann", "new words")
         assert await said(home, "ann", "words") == ["new words", "waiting words"]
+
+
+async def test_no_batch_merges_much_of_the_index(path: Path, clock: Clock) -> None:
+    async with open_store(path, settings=SETTINGS, clock=clock) as store:
+        home = Home(store, clock, (await store.create_tenant("Home")).id)
+        room = await home.room("ann")
+        wal, octets_written = path.with_name("gateway.db-wal"), []
+        for number in range(270):  # by itself, FTS5 would merge 16 of 16 into one by now
+            await home.say(room.id, "ann", " ".join([f"w{number}x{word}" for word in range(400)]))
+            before = wal.stat().st_size
+            assert not await store.index_messages()
+            octets_written.append(wal.stat().st_size - before)
+    assert max(octets_written) < 12 * min(octets_written)

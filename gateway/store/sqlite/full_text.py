@@ -22,10 +22,16 @@ from gateway.store import messages
 from gateway.store.connection import Cursor, row, rows
 from gateway.store.words import has_all, words_of_parts
 
-# One batch holds the loop for some 0.4 ms, in which nothing is delivered. Larger ones cost less a message, 16 us in batches
-# of 128 where it is 20 in batches of 32, and smaller ones more: 26 us in batches of 8.
+# One batch holds the loop for 0.4 ms, or for 1 to 2 when there is much to merge, and nothing is delivered meanwhile. Larger
+# ones cost less a message, 16 us in batches of 128 where it is 20 in batches of 32, and smaller ones more: 26 us in batches
+# of 8.
 BATCH: Final = 32
-BATCH_OCTETS: Final = 25_000
+BATCH_OCTETS: Final = 10_000
+# FTS5 keeps a batch apart until it merges four with each other, and then four of these. Left to itself it does so now and
+# then, for 8 to 35 ms. So each batch merges a little, 0.1 ms a page: so many pages for each that it adds are enough until
+# there are a million of them. After that FTS5 merges when it must.
+MERGES: Final = 10
+PAGE_OCTETS: Final = 4_000
 SEQ_BITS: Final = 32
 # What _keep takes.
 _SAID: Final = """
@@ -142,6 +148,8 @@ def _keep(db: Cursor, said: str, values: tuple[int, ...]) -> None:
     # In this order, or FTS5 would write what it has at each step back.
     db.executemany("REPLACE INTO search_index (rowid, words) VALUES (?, ?)", sorted(kept.items()))
     db.executemany("DELETE FROM search_index WHERE rowid = ?", [(doc,) for doc in sorted(gone)])
+    added = 1 + sum(map(len, kept.values())) // PAGE_OCTETS
+    db.execute("INSERT INTO search_index (search_index, rank) VALUES ('merge', ?)", (MERGES * added,))
 
 
 def in_room(
