@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import sqlite3
 import threading
@@ -20,11 +21,13 @@ from tests.support.platform import Person, Platform, refusal
 from tests.support.postgresql import Server
 from tests.support.process import Gateway
 from tests.support.raw import Connection
+from tests.support.stopwatch import Stopwatch
 
 GRACE_S = 0.5
 ANSWER_S = 9.0  # a bit more than the gateway waits for a PostgreSQL that says nothing
 LOCKED_S = 7.0  # likewise, for another process's lock
-WAITING = 200
+MEANWHILE_S = 6.0  # less than it waits for either
+WAITING = 50
 FLOOD = 600
 BODY = "x" * 20_000
 MEBIBYTE = 1_048_576
@@ -60,11 +63,11 @@ def on_file(data: Path) -> Iterator[tuple[Gateway, Platform]]:
 
 
 def require_refusal(person: Person, room_id: str, *, within_s: float) -> None:
-    started = time.monotonic()
+    watch = Stopwatch()
     answer = person.rest.post(
         f"/chat/rooms/{room_id}/messages", {"senderId": person.id, "parts": [{"type": "text", "text": "no"}]}
     )
-    assert time.monotonic() - started < within_s
+    assert watch.seconds() < within_s
     refusal(answer, 503)
     assert int(answer.headers["retry-after"]) >= 1
 
@@ -88,9 +91,9 @@ def test_presence_and_typing_go_on_while_the_database_stands_still(
 
     with postgresql.standing_still():
         of_bob.emit("typing", {"roomId": room.id, "isTyping": True})
-        of_ann.inbox.take("typing", userId=bob.id, isTyping=True, within_s=2.0)
+        of_ann.inbox.take("typing", userId=bob.id, isTyping=True, within_s=MEANWHILE_S)
         of_cat.close()
-        of_ann.inbox.take("tenant-presence", userId=cat.id, online=False, within_s=GRACE_S + 3.0)
+        of_ann.inbox.take("tenant-presence", userId=cat.id, online=False, within_s=MEANWHILE_S)
         require_refusal(ann, room.id, within_s=ANSWER_S)
 
     sent = ann.send(room.id, "again")
@@ -131,22 +134,24 @@ def test_a_flood_while_the_database_stands_still_is_refused_and_takes_bounded_me
     ann.send(room.id, "warm")
     headers = {"Authorization": f"Bearer {ann.token}", "Content-Type": "application/json"}
     body = json.dumps({"senderId": ann.id, "parts": [{"type": "text", "text": BODY}]}).encode()
+    flood = [Connection(gateway.url) for _ in range(FLOOD)]
     before = resident_bytes(gateway)
 
     with postgresql.standing_still():
-        flood = [Connection(gateway.url) for _ in range(FLOOD)]
-        started = time.monotonic()
+        watch, began = Stopwatch(), time.monotonic()
         for connection in flood:
             connection.request("POST", f"/v1/chat/rooms/{room.id}/messages", headers=headers, body=body)
         answers = [connection.answer() for connection in flood]
-        took_s = time.monotonic() - started
+        took_s, answered_s = watch.seconds(), time.monotonic() - began
         grown = resident_bytes(gateway) - before
 
     assert {answer.status for answer in answers} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers)
     turned_away = sum(b"Too many writes" in answer.body for answer in answers)
-    # One write was enough to begin the group that stands still; how many more had come by then is chance.
-    assert FLOOD - WAITING - GROUP <= turned_away < FLOOD - WAITING
+    # One write was enough to begin the group that stands still; how many more had come by then is chance. And whoever comes
+    # when the first have been answered finds room: on a busy machine a flood takes its time.
+    room_made = math.ceil(answered_s / ANSWER_S)
+    assert FLOOD - room_made * (WAITING + GROUP) <= turned_away < FLOOD - WAITING
     assert took_s < ANSWER_S + 2.0
     assert grown < 3 * FLOOD * len(body) + 16 * MEBIBYTE
     # What was under way may have been written all the same; nothing that waited was, nor keeps others waiting now.

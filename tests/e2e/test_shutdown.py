@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,38 +20,51 @@ from tests.support.raw import Connection, WebSocket
 from tests.support.secured import Secured
 
 DRAIN_S = 2.0
-SLACK_S = 3.0  # for the machine, and for closing the store
+
+LONG_S = 120.0
+"""What everything else may take by these gateways' settings: who waits for any of it is found out."""
+
+SETTINGS = {
+    "http": {"head_s": LONG_S, "body_s": LONG_S, "keep_alive_s": LONG_S, "write_s": LONG_S},
+    "socket": {"connect_s": LONG_S, "close_s": LONG_S},
+}
+
+IN_TIME_S = 20.0
+"""For the drain, for closing the store, and for a busy machine."""
 
 
 class Running:
     """A gateway of the test's own, with a backend."""
 
-    def __init__(self, data: Path) -> None:
-        self.gateway = Gateway(data, settings={"drain_s": DRAIN_S})
+    def __init__(self, data: Path, *, drain_s: float) -> None:
+        self.gateway = Gateway(data, settings={**SETTINGS, "drain_s": drain_s})
         keys = self.gateway.create_tenant()
         self.gateway.start()
         self.platform = Platform(self.gateway.url, keys.api_key)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> float:
-        """How long it took, in seconds."""
-        started = time.monotonic()
-        code = self.gateway.stop(number, within_s=DRAIN_S + SLACK_S)
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        code = self.gateway.stop(number, within_s=IN_TIME_S)
         assert code == 0, self.gateway.process.output
         assert "Traceback" not in self.gateway.process.output, self.gateway.process.output
-        return time.monotonic() - started
 
 
 @pytest.fixture
-def running(data: Path) -> Iterator[Running]:
-    running = Running(data)
+def drain_s() -> float:
+    return DRAIN_S
+
+
+@pytest.fixture
+def running(data: Path, drain_s: float) -> Iterator[Running]:
+    running = Running(data, drain_s=drain_s)
     yield running
     running.platform.close()
     running.gateway.kill()
 
 
+@pytest.mark.parametrize("drain_s", [LONG_S])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_gateway_ends_at_once(running: Running, number: signal.Signals) -> None:
-    assert running.stop(number) < DRAIN_S + 1.0
+    running.stop(number)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -158,7 +170,7 @@ def test_a_half_done_upgrade_and_half_a_frame_do_not_hold_it_up(running: Running
 
 
 def test_tls_clients_that_do_not_read_or_say_nothing_do_not_hold_it_up(tmp_path: Path) -> None:
-    secured = Secured(tmp_path, drain_s=DRAIN_S)
+    secured = Secured(tmp_path, **SETTINGS, drain_s=DRAIN_S)
     ann = secured.platform.person("ann")
     room = secured.platform.room(ann)
     stuck = WebSocket(secured.connect(receive_bytes=4_096), "/socket.io/?EIO=4&transport=websocket")
@@ -173,7 +185,7 @@ def test_tls_clients_that_do_not_read_or_say_nothing_do_not_hold_it_up(tmp_path:
         secured.platform.close()
 
         secured.gateway.process.signal(signal.SIGTERM)
-        code = secured.gateway.process.wait(within_s=DRAIN_S + SLACK_S)
+        code = secured.gateway.process.wait(within_s=IN_TIME_S)
 
     assert code == 0, secured.gateway.process.output
     assert "Traceback" not in secured.gateway.process.output, secured.gateway.process.output
@@ -186,7 +198,7 @@ def test_a_second_ctrl_c_is_obeyed_too(running: Running) -> None:
     with contextlib.suppress(ProcessLookupError):
         running.gateway.process.signal(signal.SIGINT)
 
-    running.gateway.process.wait(within_s=DRAIN_S + SLACK_S)
+    running.gateway.process.wait(within_s=IN_TIME_S)
 
 
 def test_the_port_is_free_for_the_next_start_at_once(running: Running, node_clients: NodeClients) -> None:
