@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jwt
 import msgspec
 
-from gateway.api.auth import ALGORITHM, Claims
+from gateway.api.tokens import ALGORITHM, Claims
 from gateway.config import Tokens
 from gateway.errors import InvalidRequest
 from gateway.records import Tenant, iso
