@@ -7,8 +7,9 @@
                                   └─ put meanwhile ────┘
 
 What is put on an outbox whose turn is still to come costs no ``send`` of its own: eight messages under way to a crowd cost
-little more than one. So a step is small while something is under way that may join, and grows while nothing is, when letting
-the loop go round brings nothing; and a crowd's turn begins a moment later while something is being committed.
+little more than one. So a step is small while something is under way that may join, and at first, when the sender waits
+for his answer; else it is large, since a round of the loop costs as much as writing to five. And a crowd's turn begins a
+moment later while something is being committed.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from gateway.net.multiplexer import Multiplexed
 
 STEP = 32
-"""Links written before the loop has its turn, and by how many more each time that nothing is under way."""
+"""Links written before the loop has its turn."""
 
 MOST = 256
-"""Links of the largest step: about a millisecond of work. More than these are a crowd."""
+"""The same while nothing is under way: about a millisecond of work. More than these are a crowd."""
 
 MOMENT_S = 0.001
 """How long a crowd waits, less than it takes to write it, for what is being committed."""
@@ -113,7 +114,7 @@ class Writing:
             self._flush(most)
             if self._turn or self.marked:
                 await trio.lowlevel.checkpoint()
-                most = STEP if self._expecting() or self.marked else min(most + STEP, MOST)
+                most = STEP if self._expecting() or self.marked else MOST
 
     def _wake(self) -> None:
         if self._task is not None:

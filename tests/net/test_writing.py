@@ -64,10 +64,9 @@ async def writing(nursery: trio.Nursery, rest: Rest) -> Writing:
     return writing
 
 
-async def test_the_steps_grow_up_to_a_bound(writing: Writing, rest: Rest) -> None:
-    grown = [*range(STEP, MOST, STEP), MOST, MOST, MOST]
-    await write(writing, *[Page(rest)] * (sum(grown) + 1))
-    assert rest.steps() == [*grown, 1]
+async def test_after_a_small_step_they_are_large_up_to_a_bound(writing: Writing, rest: Rest) -> None:
+    await write(writing, *[Page(rest)] * (STEP + 3 * MOST + 1))
+    assert rest.steps() == [STEP, MOST, MOST, MOST, 1]
 
 
 async def test_while_more_is_under_way_they_stay_small(writing: Writing, rest: Rest) -> None:
@@ -78,11 +77,11 @@ async def test_while_more_is_under_way_they_stay_small(writing: Writing, rest: R
 
 async def test_when_more_is_put_meanwhile_they_are_small_again(writing: Writing, rest: Rest) -> None:
     late: Any = Page(rest)
-    last_of_the_third = Page(rest, then=lambda: writing.mark(late))
-    pages = [Page(rest)] * (7 * STEP)
-    pages[6 * STEP - 1] = last_of_the_third
+    last_of_the_second = Page(rest, then=lambda: writing.mark(late))
+    pages = [Page(rest)] * (STEP + MOST + 2 * STEP)
+    pages[STEP + MOST - 1] = last_of_the_second
     await write(writing, *pages)
-    assert rest.steps() == [STEP, 2 * STEP, 3 * STEP, STEP, 1]
+    assert rest.steps() == [STEP, MOST, STEP, STEP, 1]
 
 
 async def test_each_crowd_begins_with_a_small_one(writing: Writing, rest: Rest) -> None:
