@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import structlog
@@ -61,38 +62,61 @@ class Joint(msgspec.Struct, frozen=True, gc=False):
         return self.kind.alone(db, self.item)
 
 
-class Write:
-    """One job and who waits for it.
+class Write(Generic[T]):
+    """One job and who waits for it. Nothing is done before somebody does: by ``await``, or by ``when_done``, once.
 
     Attributes:
         tenant_id: whose rows it touches, if anybody's.
         alone: it is not to share its transaction, since the group it was in was rolled back.
-        task: the one parked on it; None before that, and for good once it was cancelled.
+        tell: what tells who waits that it is done; None before that, and for good once that one was cancelled.
     """
 
-    __slots__ = ("alone", "done", "error", "job", "result", "task", "tenant_id", "then")
+    __slots__ = ("_within_s", "_writer", "alone", "error", "job", "tell", "tenant_id", "then", "value")
 
     def __init__(
-        self, tenant_id: str | None, job: Callable[[Cursor], Any], then: Callable[[Any], None] | None
+        self,
+        writer: GroupWriter,
+        job: Callable[[Cursor], T],
+        then: Callable[[T], None] | None,
+        *,
+        tenant_id: str | None,
+        within_s: float,
     ) -> None:
+        self._writer = writer
+        self._within_s = within_s
         self.tenant_id = tenant_id
-        self.job = job
-        self.then = then
+        self.job: Callable[[Cursor], Any] = job
+        self.then: Callable[[Any], None] | None = then
         self.alone = False
-        self.done = False
-        self.result: Any = None
+        self.value: Any = None
         self.error: Exception | None = None
-        self.task: trio.lowlevel.Task | None = None
+        self.tell: Callable[[], None] | None = None
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        yield from self._writer.wait(self, within_s=self._within_s).__await__()
+        return self.result()
+
+    def when_done(self, call: Callable[[], None]) -> None:
+        """See ``gateway.store.ports.Pending``. However long that takes: ``within_s`` is for who awaits."""
+        self._writer.submit(self)
+        self.tell = call
+
+    def result(self) -> T:
+        """What came of it, once it is done."""
+        if self.error is not None:
+            raise self.error
+        value: T = self.value
+        return value
 
     def abandon(self, _: object) -> trio.lowlevel.Abort:
         """The task was cancelled. The write still happens and is still announced."""
-        self.task = None
+        self.tell = None
         return trio.lowlevel.Abort.SUCCEEDED
 
 
-def kin_of(writes: Iterable[Write]) -> list[Write]:
+def kin_of(writes: Iterable[Write[Any]]) -> list[Write[Any]]:
     """The first of these, and of those behind it as many as are to be done together with it."""
-    kin: list[Write] = []
+    kin: list[Write[Any]] = []
     for write in writes:
         if kin and (write.alone or kin[0].alone or not _are_kin(kin[0].job, write.job)):
             break
@@ -104,7 +128,7 @@ def _are_kin(job: object, other: object) -> bool:
     return isinstance(job, Joint) and isinstance(other, Joint) and job.kind is other.kind
 
 
-def do(db: Cursor, kin: Sequence[Write]) -> None:
+def do(db: Cursor, kin: Sequence[Write[Any]]) -> None:
     """Do a job, or several of a kind; of several each is told its own refusal.
 
     Raises:
@@ -118,7 +142,7 @@ def do(db: Cursor, kin: Sequence[Write]) -> None:
         outcomes = (first(db),)
     for write, outcome in zip(kin, outcomes, strict=True):
         write.error = outcome if isinstance(outcome, GatewayError) else None
-        write.result = outcome
+        write.value = outcome
 
 
 class GroupWriter(ABC):
@@ -131,8 +155,8 @@ class GroupWriter(ABC):
     """
 
     def __init__(self, *, waiting_limit: int, faults: tuple[type[Exception], ...]) -> None:
-        self._waiting: deque[Write] = deque()
-        self._group: list[Write] = []
+        self._waiting: deque[Write[Any]] = deque()
+        self._group: list[Write[Any]] = []
         self._waiting_limit = waiting_limit
         self._faults = faults
         self._busy = False
@@ -143,61 +167,66 @@ class GroupWriter(ABC):
         self._commit_s = 0.0
         self._log = structlog.get_logger(__name__)
 
-    async def write(
+    def write(
         self,
         job: Callable[[Cursor], T],
         then: Callable[[T], None] | None = None,
         *,
         tenant_id: str | None = None,
         within_s: float = inf,
-    ) -> T:
-        """Run ``job`` in the next group; returns its result once that is durable.
+    ) -> Write[T]:
+        """What ``job`` comes to in the next group, once that is durable.
 
-        Cancelled while it waits, the write still happens and ``then`` is still called.
+        Cancelled while it is awaited, the write still happens and ``then`` is still called.
 
         Args:
-            within_s: how long to wait. What has not begun by then is forgotten: it would only keep from
+            within_s: how long it may be awaited. What has not begun by then is forgotten: it would only keep from
                 their work those who come when the database is back.
 
-        Raises:
-            Unavailable: too many writes are waiting, the store is closing, or the commit failed; nothing was
-                written, as far as can be known. Or the time is over, and it may have been.
+        Raises (when it is asked for): ``Unavailable``: too many writes are waiting, the store is closing, or the commit
+            failed; nothing was written, as far as can be known. Or the time is over, and it may have been.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
+        return Write(self, job, then, tenant_id=tenant_id, within_s=within_s)
+
+    def submit(self, write: Write[Any]) -> None:
+        """Queue it.
+
+        Raises:
+            Unavailable: the store is closing, or too many are waiting.
+        """
         if self._closing:
             raise Unavailable("The gateway is shutting down.")
         if len(self._waiting) >= self._waiting_limit:
             raise Unavailable("Too many writes are waiting.")
-        write = Write(tenant_id, job, then)
         self._waiting.append(write)
         if not self._busy:
             self._busy = True
-            # One tick, so that all who can run now are one group. Shielded, since the others rely on it.
-            await trio.lowlevel.cancel_shielded_checkpoint()
-            self._next_group()
-        if not write.done:
-            write.task = trio.lowlevel.current_task()
-            if within_s == inf:
-                await trio.lowlevel.wait_task_rescheduled(write.abandon)
-            else:
-                await self._wait_within(within_s, write)
-        if write.error is not None:
-            raise write.error
-        result: T = write.result
-        return result
+            # A tick later, so that all who can ask now are one group.
+            self._token.run_sync_soon(self._next_group)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a group is being written, or about to be."""
-        return self._busy
+    async def wait(self, write: Write[Any], *, within_s: float) -> None:
+        """Queue it and wait until it is done.
 
-    async def _wait_within(self, within_s: float, write: Write) -> None:
+        Raises:
+            Unavailable: see ``submit``; or the time is over.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
+        self.submit(write)
+        write.tell = partial(trio.lowlevel.reschedule, trio.lowlevel.current_task())
+        if within_s == inf:
+            await trio.lowlevel.wait_task_rescheduled(write.abandon)
+            return
         with trio.move_on_after(within_s):
             await trio.lowlevel.wait_task_rescheduled(write.abandon)
             return
         with suppress(ValueError):  # it is in a group
             self._waiting.remove(write)
         raise Unavailable("The store does not answer.")
+
+    @property
+    def busy(self) -> bool:
+        """Whether a group is being written, or about to be."""
+        return self._busy
 
     def statistics(self) -> dict[str, float]:
         """Writes waiting now, and what happened since the start; ``commit_s`` is the disk's share."""
@@ -286,15 +315,17 @@ class GroupWriter(ABC):
         self._go_on()
 
     def _deliver(self) -> None:
-        """Announce the group in commit order, and wake who waits."""
+        """Announce the group in commit order, and then tell who waits."""
         group, self._group = self._group, []
         for write in group:
-            write.done = True
             if write.error is None and write.then is not None:
                 try:
-                    write.then(write.result)
+                    write.then(write.value)
                 except Exception:
                     # The write is durable, and the writes after it must be announced as well.
                     self._log.exception("announcing a write failed")
-            if write.task is not None:
-                trio.lowlevel.reschedule(write.task)
+        for write in group:
+            # What is told likely leads back to the write: a circle for each would be left to the collector.
+            tell, write.tell = write.tell, None
+            if tell is not None:
+                tell()

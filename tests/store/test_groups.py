@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import trio
 
 from gateway.errors import Conflict, GatewayError, Unavailable
 from gateway.store.connection import Cursor
-from gateway.store.groups import Joint, Kind
+from gateway.store.groups import Joint, Kind, Write
 from tests.support.postgresql import Server
 
 from .conftest import on_the_loop
@@ -210,3 +211,66 @@ async def test_closing_is_not_cut_short_by_a_cancellation(open_bench: OpenBench)
 
     assert scope.cancelled_caught
     assert announced == ["a"]
+
+
+async def test_nothing_is_written_before_anybody_asks(bench: Bench) -> None:
+    bench.writer.write(note("never asked for"))
+    await bench.writer.write(note("a"))
+
+    assert bench.notes == ["a"]
+
+
+async def test_who_leaves_word_is_told_when_all_of_the_group_is_announced(bench: Bench) -> None:
+    happened: list[str] = []
+    told = trio.Event()
+    writes = [
+        bench.writer.write(note(name), lambda text: happened.append(f"announced {text}")) for name in "ab"
+    ]
+    writes[0].when_done(lambda: happened.append(f"told {writes[0].result()}"))
+    writes[1].when_done(told.set)
+    await told.wait()
+
+    assert happened == ["announced a", "announced b", "told a"]
+    assert sorted(bench.notes) == ["a", "b"]
+
+
+async def test_who_leaves_word_finds_what_went_wrong(bench: Bench) -> None:
+    def refuse(_: Cursor) -> None:
+        raise Conflict("no")
+
+    told = trio.Event()
+    write = bench.writer.write(refuse)
+    write.when_done(told.set)
+    await told.wait()
+
+    with pytest.raises(Conflict, match="no"):
+        write.result()
+
+
+async def test_nobody_can_leave_word_when_too_many_wait(open_bench: OpenBench) -> None:
+    async with open_bench(waiting_limit=1) as bench:
+        bench.writer.write(note("a")).when_done(lambda: None)
+        with pytest.raises(Unavailable):
+            bench.writer.write(note("b")).when_done(lambda: pytest.fail("told"))
+
+    async with open_bench() as again:
+        assert again.notes == ["a"]
+
+
+async def test_a_write_that_is_done_leaves_nothing_to_the_collector(bench: Bench) -> None:
+    # It knows whom to tell, and who is told has it: a circle for each message would make the collector run.
+    async def write() -> None:
+        told = trio.Event()
+        asked = bench.writer.write(note("a"))
+        asked.when_done(lambda: told.set() if asked.result() else None)
+        await told.wait()
+
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await write()
+        gc.collect()
+        assert not [found for found in gc.garbage if isinstance(found, Write)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()

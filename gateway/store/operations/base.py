@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from gateway.store import idempotency
 from gateway.store.connection import Cursor
-from gateway.store.ports import Once
+from gateway.store.ports import Once, Written
 from gateway.store.rosters import Rosters
 from gateway.store.searching import FullText
 
@@ -23,7 +23,7 @@ class Database(Protocol):
     def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]: ...
     def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
-    ) -> Awaitable[T]: ...
+    ) -> Written[T]: ...
 
     def read_aside(self, query: Callable[[Cursor], T], *, within_s: float) -> Awaitable[T]:
         """Run a read that may take long, for at most so long, all of it on one state of the database."""
@@ -55,7 +55,7 @@ class Operations:
         job: Callable[[Cursor], T],
         then: Callable[[T], None] | None = None,
         once: Once[T] | None = None,
-    ) -> Awaitable[T]:
+    ) -> Written[T]:
         """Run ``job``, with no other job of this tenant between its statements, on any node.
 
         Args:

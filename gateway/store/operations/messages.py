@@ -10,7 +10,7 @@ from gateway.store import deliveries, forwarding, histories, messages, receipts
 from gateway.store.connection import Cursor
 from gateway.store.groups import Joint, Kind
 from gateway.store.operations.base import Database, Operations
-from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once
+from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once, Written
 from gateway.store.rosters import Rosters
 
 
@@ -21,15 +21,15 @@ class MessageOperations(Operations):
         super().__init__(database=database, rosters=rosters, clock=clock)
         self._sending = Kind(self._send, self._send_each)
 
-    async def send_message(
+    def send_message(
         self,
         draft: MessageDraft,
         *,
         then: Callable[[Sent], None] | None = None,
         once: Once[Sent] | None = None,
-    ) -> Sent:
+    ) -> Written[Sent]:
         job: Callable[[Cursor], Sent] = Joint(self._sending, draft)
-        return await self._write(draft.tenant_id, job, then, once)
+        return self._write(draft.tenant_id, job, then, once)
 
     def _send(self, db: Cursor, draft: MessageDraft) -> Sent:
         return messages.send(db, self._rosters, draft, self._clock())

@@ -19,6 +19,7 @@ from gateway.store.ports.log import Log
 from gateway.store.ports.messages import ForwardDraft, Forwarded, MessageDraft, Messages
 from gateway.store.ports.once import Once, Replayed
 from gateway.store.ports.participants import Participants, RosterChange
+from gateway.store.ports.pending import Pending, Written
 from gateway.store.ports.push import AppChange, Push
 from gateway.store.ports.revocations import Revocation, Revocations
 from gateway.store.ports.rooms import CreatedRoom, NewParticipant, RoomChange, RoomDraft, Rooms
@@ -41,6 +42,7 @@ __all__ = [
     "NewParticipant",
     "Once",
     "Participants",
+    "Pending",
     "Push",
     "Replayed",
     "Revocation",
@@ -57,6 +59,7 @@ __all__ = [
     "TenantKeys",
     "UploadDraft",
     "Uploads",
+    "Written",
 ]
 
 

@@ -9,6 +9,7 @@ import msgspec
 
 from gateway.records import DeliveryMark, MarkedRead, Message, MessageList, MessagePage, ReplyPage, Sent
 from gateway.store.ports.once import Once
+from gateway.store.ports.pending import Written
 
 
 class MessageDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,13 +50,13 @@ class Forwarded(msgspec.Struct, frozen=True):
 class Messages(Protocol):
     """Messages and the marks on them."""
 
-    async def send_message(
+    def send_message(
         self,
         draft: MessageDraft,
         *,
         then: Callable[[Sent], None] | None = None,
         once: Once[Sent] | None = None,
-    ) -> Sent:
+    ) -> Written[Sent]:
         """Store one message: membership, idempotency, sequence, unread state and room order in one go.
 
         Raises:

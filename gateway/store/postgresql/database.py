@@ -35,16 +35,16 @@ class ServerDatabase:
         self._answer_s = answer_s
         self.full_text: FullText = full_text
 
-    def write(
+    async def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
-    ) -> Awaitable[T]:
+    ) -> T:
         """By the tenant's own lane, which keeps its writes in order.
 
         Raises:
             Unavailable: see ``Lane.write``.
         """
         lane = self._lanes[crc32(tenant_id.encode()) % len(self._lanes) if tenant_id else 0]
-        return lane.write(job, then, tenant_id=tenant_id, within_s=self._answer_s)
+        return await lane.write(job, then, tenant_id=tenant_id, within_s=self._answer_s)
 
     def read(self, query: Callable[[Cursor], T], *, together: bool) -> Awaitable[T]:
         return self._readers.read(query, together=together, within_s=self._answer_s)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import psycopg
@@ -115,7 +115,7 @@ class Lane(GroupWriter):
 
     # What follows runs in the thread, while the loop leaves the group alone.
 
-    def _run(self, group: list[Write]) -> _Ended:
+    def _run(self, group: list[Write[Any]]) -> _Ended:
         attempt = 0
         while True:
             attempt += 1
@@ -134,7 +134,7 @@ class Lane(GroupWriter):
                 if not again or attempt == ATTEMPTS:
                     return _Ended(error)
 
-    def _attempt(self, session: Session, group: list[Write]) -> _Ended:
+    def _attempt(self, session: Session, group: list[Write[Any]]) -> _Ended:
         """Run the jobs once; what it raises is no job's fault, and nothing was committed."""
         self._take_locks(session, group)
         self._take_along(group)
@@ -174,13 +174,13 @@ class Lane(GroupWriter):
             return _Ended(as_told(error), "job", ran=ran)
         return _Ended(seconds=time.perf_counter() - began)
 
-    def _take_locks(self, session: Session, group: Sequence[Write]) -> None:
+    def _take_locks(self, session: Session, group: Sequence[Write[Any]]) -> None:
         """Begin, in one round trip."""
         tenants = {lock_of(write.tenant_id) for write in group if write.tenant_id is not None}
         locks = [f"SELECT pg_advisory_xact_lock({key})" for key in (self._id, *sorted(tenants))]
         session.script("; ".join(["BEGIN", *locks]))
 
-    def _take_along(self, group: list[Write]) -> None:
+    def _take_along(self, group: list[Write[Any]]) -> None:
         """Add what has come for the same tenants while others had their locks: the more there are, the more share a
         commit.
         """
@@ -225,7 +225,7 @@ class Lane(GroupWriter):
             self._session = None
 
 
-def _run_jobs(session: Session, kin: list[Write]) -> None:
+def _run_jobs(session: Session, kin: list[Write[Any]]) -> None:
     """Raises what spoils the transaction: of these jobs, or of one before them."""
     writes = session.writes
     try:

@@ -17,6 +17,7 @@ import trio
 from gateway.config import StoreSettings
 from gateway.errors import Unavailable
 from gateway.store.connection import Cursor
+from gateway.store.groups import Write
 from gateway.store.searching import FullText
 from gateway.store.sqlite import full_text
 from gateway.store.sqlite.aside import Aside, open_aside
@@ -42,7 +43,7 @@ class FileDatabase:
 
     def write(
         self, tenant_id: str | None, job: Callable[[Cursor], T], then: Callable[[T], None] | None
-    ) -> Awaitable[T]:
+    ) -> Write[T]:
         """There is one writer for all tenants, and nobody else's commits come between."""
         return self._writer.write(job, then)
 
