@@ -263,7 +263,7 @@ class Node:
     def _door(self) -> Door:
         config = self.config
         return Door(
-            route=self.api.route,
+            route=self.api.begin,
             endpoints=self._endpoints,
             websockets=WebSockets(
                 multiplexer=self.multiplexer,
@@ -294,6 +294,7 @@ class Node:
             http=config.http,
             wheel=self.wheel,
             endpoint_bytes=config.socket.message_bytes,
+            receive=self.multiplexer.receive,
         )
 
     def _accept(self, engine: EngineSession) -> SocketIO:
@@ -330,6 +331,7 @@ class Node:
             await nursery.start(self.multiplexer.run)
             await nursery.start(self.workers.run)
             nursery.start_soon(self.wheel.run)
+            nursery.start_soon(self.door.run)
             await nursery.start(self.bus.run)
             nursery.start_soon(self.following.run)
             nursery.start_soon(self.peers.run)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
 
+from gateway.api.later import Later
 from gateway.errors import InvalidRequest, MethodNotAllowed, NotFound
 from gateway.wire.http import Response
 
-Handler: TypeAlias = Callable[..., Awaitable[Response]]
+Handler: TypeAlias = Callable[..., Awaitable[Response | Later[Any]]]
 Who: TypeAlias = Literal["key", "session", "either", "livekit"]
 
 
@@ -20,7 +21,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         method, path: ``{name}`` in the path is one segment, handed to the handler percent-decoded, in order.
-        handler: ``async (services, caller, request, *segments) -> Response``.
+        handler: ``async (services, caller, request, *segments) -> Response``, or what comes ``Later``.
         who: which credentials reach it: the tenant's API key, a user's session token, or both; or LiveKit's signature,
             which the handler checks itself, being called without a caller.
         summary: one line for the reference.

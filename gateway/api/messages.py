@@ -11,6 +11,7 @@ from gateway.api import parse
 from gateway.api.answers import created, encoded, ok
 from gateway.api.auth import Caller
 from gateway.api.idempotency import once
+from gateway.api.later import Later
 from gateway.api.services import Services
 from gateway.records import MessageList, Sent
 from gateway.store.ports import Forwarded
@@ -59,9 +60,9 @@ async def list_messages(services: Services, caller: Caller, request: Request, ro
     )
 
 
-async def post_message(services: Services, caller: Caller, request: Request, room_id: str) -> Response:
+async def post_message(services: Services, caller: Caller, request: Request, room_id: str) -> Later[Sent]:
     body = parse.body(request, _MESSAGE)
-    delivered = await services.messages.send(
+    sent = services.messages.send(
         caller.tenant.id,
         room_id,
         parse.acting_user(caller, body.sender_id, "senderId"),
@@ -69,9 +70,9 @@ async def post_message(services: Services, caller: Caller, request: Request, roo
         client_message_id=body.client_message_id,
         parent_message_id=body.parent_message_id,
         by_server=caller.is_server,
-        once=once(request, caller, _stored),
+        once=once(request, caller, _sent),
     )
-    return encoded(201, delivered.json)
+    return Later(sent, _sent)
 
 
 async def post_forward(
@@ -115,9 +116,10 @@ async def list_replies(
     )
 
 
+def _sent(sent: Sent) -> Response:
+    # What went to the sockets, or what had been stored before under the same id.
+    return created(sent.message) if sent.event is None else encoded(201, sent.event.payload)
+
+
 def _forwarded(forwarded: Forwarded) -> Response:
     return created(MessageList([sent.message for sent in forwarded.sent]))
-
-
-def _stored(sent: Sent) -> Response:
-    return created(sent.message)

@@ -9,23 +9,8 @@ import msgspec
 from gateway.chat.limits import Limiter
 from gateway.chat.parts import read_parts
 from gateway.chat.ports import Fanout
-from gateway.records import Message, MessageList, MessagePage, ReplyPage, Sent
-from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once, Store
-
-_ENCODE = msgspec.json.Encoder().encode
-
-
-class Delivered(msgspec.Struct, frozen=True):
-    """A message that is stored and told.
-
-    Attributes:
-        json: the message encoded, the very bytes that went to the sockets.
-        repeated: it had been stored before, under the same ``clientMessageId``, and nobody was told again.
-    """
-
-    message: Message
-    json: bytes
-    repeated: bool
+from gateway.records import MessageList, MessagePage, ReplyPage, Sent
+from gateway.store.ports import ForwardDraft, Forwarded, MessageDraft, Once, Store, Written
 
 
 class Messages:
@@ -36,7 +21,7 @@ class Messages:
         self._fanout = fanout
         self._limiter = limiter
 
-    async def send(
+    def send(
         self,
         tenant_id: str,
         room_id: str,
@@ -47,11 +32,11 @@ class Messages:
         parent_message_id: str | None = None,
         by_server: bool = False,
         once: Once[Sent] | None = None,
-    ) -> Delivered:
+    ) -> Written[Sent]:
         """Store a message and tell every device of every participant, the sender's own included.
 
-        Returns when the message is durable; by then it has been put on every socket of this node, in the
-        order of the commits. It is encoded once, for all of them and for the answer.
+        It has been sent when the message is durable; by then it has been put on every socket of this node, in the
+        order of the commits.
 
         Args:
             parts: the JSON array as the client wrote it.
@@ -60,10 +45,10 @@ class Messages:
 
         Raises:
             RateLimited: a user sent more than ``limits.send_message`` allows.
-            InvalidRequest: the parts are not valid, an upload in them is not the sender's, or the parent is not
-                in this room.
-            NotFound: no such room, or the sender is not in it.
-            Forbidden: the room is frozen.
+            InvalidRequest: the parts are not valid; or, when it is waited for, an upload in them is not the sender's, or the
+                parent is not in this room.
+            NotFound (when it is waited for): no such room, or the sender is not in it.
+            Forbidden (when it is waited for): the room is frozen.
         """
         if not by_server:
             self._limiter.require(tenant_id, sender_id, "send-message")
@@ -84,9 +69,7 @@ class Messages:
             if sent.event is not None:
                 self._fanout.tell(tenant_id, sent.event)
 
-        sent = await self._store.send_message(draft, then=announce, once=once)
-        json = _ENCODE(sent.message) if sent.event is None else sent.event.payload
-        return Delivered(message=sent.message, json=json, repeated=sent.repeated)
+        return self._store.send_message(draft, then=announce, once=once)
 
     async def forward(
         self,

@@ -28,7 +28,8 @@ from hypercorn.typing import LifespanState
 from hypercorn.utils import wrap_app
 
 from gateway.config import Http
-from gateway.net.http import RECEIVE_BYTES, Head, HttpConnection
+from gateway.net.heads import Head
+from gateway.net.http import RECEIVE_BYTES, HttpConnection
 
 _OURS = re.compile(rb"\r\n(?:expect|upgrade|http2-settings):[^\r\n]*", re.IGNORECASE)
 """Header lines that ask for what the door has done (100 Continue) or what is not offered here (h2c)."""

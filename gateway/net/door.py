@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from functools import partial
+from typing import Any
 
 import structlog
 import trio
@@ -22,9 +24,13 @@ import trio
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
 from gateway.net.asgi import Web
-from gateway.net.http import Clock, Head, HttpConnection, Malformed, error_response
+from gateway.net.heads import Head, Malformed
+from gateway.net.http import Clock, HttpConnection, error_response
+from gateway.net.lobby import Guest, Lobby, Receive, Unsent
+from gateway.net.multiplexer import receive
 from gateway.net.ports import Endpoint, Route
 from gateway.net.relay import AWAY, Elsewhere, join
+from gateway.net.stream import PlainStream
 from gateway.net.websocket import WebSockets
 from gateway.wire.http import Request, Response
 
@@ -58,6 +64,7 @@ class Door:
         http: Http,
         wheel: Wheel,
         endpoint_bytes: int,
+        receive: Receive = receive,
     ) -> None:
         self._route = route
         self._endpoints = endpoints
@@ -67,7 +74,8 @@ class Door:
         self._wheel = wheel
         self._clock = Clock()
         self._endpoint_bytes = endpoint_bytes
-        self._idle: set[trio.CancelScope] = set()
+        self._idle: set[HttpConnection] = set()
+        self._lobby = Lobby(answer=self._answer_at_once, receive=receive)
         self._retiring = False
         self._stopping = False
         self._connections = 0
@@ -101,12 +109,12 @@ class Door:
                 clock=self._clock,
                 peer=peer,
                 secure=secure,
-                expire=scope.cancel,
+                cancel=scope.cancel,
             )
             try:
-                return await self._requests(connection, scope)
+                return await self._requests(connection)
             finally:
-                self._idle.discard(scope)
+                self._idle.discard(connection)
                 connection.forget()
         if connection.expired and connection.mid_request:
             await self._say_timeout(connection)
@@ -120,7 +128,7 @@ class Door:
             except (trio.BrokenResourceError, trio.ClosedResourceError, ssl.SSLError):
                 pass
 
-    async def _requests(self, connection: HttpConnection, scope: trio.CancelScope) -> bool:
+    async def _requests(self, connection: HttpConnection) -> bool:
         """Serve requests until the connection ends; True if it has moved to the multiplexer."""
         if connection.secure:
             stream: trio.SSLStream[trio.SocketStream] = connection.stream  # type: ignore[assignment]
@@ -128,11 +136,23 @@ class Door:
                 await self._web.serve_http2(connection)
                 return False
         while not self._stopping:
-            self._idle.add(scope)
+            self._idle.add(connection)
             head: Head | None = None
             try:
+                plain = connection.stream
+                if connection.has_begun:
+                    await trio.lowlevel.checkpoint()  # pipelined: the others have their turn all the same
+                elif isinstance(plain, PlainStream):
+                    connection.rest()
+                    guest = await self._lobby.stay(connection, plain.socket.fileno())
+                    if guest.unsent:
+                        await connection.send(guest.unsent)
+                        if guest.keep_alive:
+                            continue
+                    if not guest.keep_alive:
+                        return False
                 head = await connection.head()
-                self._idle.discard(scope)
+                self._idle.discard(connection)
                 if head is None:
                     return False
                 endpoint = self._endpoints.get(head.path)
@@ -155,21 +175,51 @@ class Door:
                 break
         return False
 
+    def _answer_at_once(self, guest: Guest) -> Coroutine[Any, Any, None] | None:
+        """What answers a request to the API that has come whole, and is all that has come; None for anything else."""
+        head = guest.connection.whole_head(self._http.body_bytes)
+        if head is None or not head.path.startswith(API_PREFIX) or head.is_upgrade:
+            return None
+        self._idle.discard(guest.connection)
+        guest.connection.unhurried()
+        return self._answer_guest(guest, head)
+
+    async def _answer_guest(self, guest: Guest, head: Head) -> None:
+        """As in ``serve``, what goes wrong here ends this connection only."""
+        connection = guest.connection
+        try:
+            answer = await self._route(_request(connection, head, connection.take_body(head)))
+        except Exception:
+            log.exception("connection ended by an unexpected error", peer=connection.peer)
+            self._lobby.answered(guest, b"", keep_alive=False)
+            return
+        if isinstance(answer, Response):
+            self._answered(guest, head, answer)
+        else:
+            answer.when_done(partial(self._answered, guest, head))
+
+    def _answered(self, guest: Guest, head: Head, response: Response) -> None:
+        self._websockets.hurry()
+        connection = guest.connection
+        keep_alive = head.keep_alive and not response.close and not self._retiring
+        unsent: Unsent = b""
+        try:
+            unsent = connection.respond_nowait(response, head=head, keep_alive=keep_alive)
+        except trio.BrokenResourceError:
+            keep_alive = False  # the client went away
+        if keep_alive and not unsent:
+            self._idle.add(connection)
+            connection.rest()
+        self._lobby.answered(guest, unsent, keep_alive=keep_alive)
+
     async def _answer(self, connection: HttpConnection, head: Head, endpoint: Endpoint | None) -> bool:
-        """The lean loop: one request to the API or to an endpoint; True to keep the connection."""
+        """One request to the API or to an endpoint; True to keep the connection."""
         limit = self._http.body_bytes if endpoint is None else self._endpoint_bytes
-        request = Request(
-            head.method,
-            head.path,
-            query=head.query,
-            headers=head.headers,
-            body=await connection.body(head, limit) if head.length else b"",
-            peer=connection.peer,
-            secure=connection.secure,
-        )
+        request = _request(connection, head, await connection.body(head, limit) if head.length else b"")
         response: Response | None
         if endpoint is None:
-            response = await self._route(request)
+            answer = await self._route(request)
+            response = answer if isinstance(answer, Response) else await answer.wait()
         else:
             response = await connection.while_connected(endpoint.handle, request)
             if response is None:
@@ -182,14 +232,7 @@ class Door:
         if endpoint is None:
             await connection.respond(NOTHING_HERE, head=head, keep_alive=False)
             return False
-        request = Request(
-            head.method,
-            head.path,
-            query=head.query,
-            headers=head.headers,
-            peer=connection.peer,
-            secure=connection.secure,
-        )
+        request = _request(connection, head, b"")
         answer = self._websockets.handshake(head)
         if isinstance(answer, Response):
             await connection.respond(answer, head=head, keep_alive=False)
@@ -206,20 +249,10 @@ class Door:
 
     async def _pass_on(self, connection: HttpConnection, head: Head, elsewhere: Elsewhere) -> None:
         """A WebSocket of another node's session. It ends when we stop, so that its client goes to that node itself."""
-        with trio.CancelScope() as scope:
-            self._idle.add(scope)
-            try:
-                joined = await join(
-                    connection.stream,
-                    head,
-                    connection.take_buffer(),
-                    elsewhere,
-                    write_s=self._http.write_s,
-                )
-            finally:
-                self._idle.discard(scope)
-            if not joined:
-                await connection.respond(AWAY, head=head, keep_alive=False)
+        self._idle.add(connection)
+        early = connection.take_buffer()
+        if not await join(connection.stream, head, early, elsewhere, write_s=self._http.write_s):
+            await connection.respond(AWAY, head=head, keep_alive=False)
 
     async def _refuse(self, connection: HttpConnection, head: Head | None, error: Malformed) -> bool:
         """Say what was wrong; True if the request could be read away and the connection kept."""
@@ -233,6 +266,10 @@ class Door:
         # Also when the connection is to end: a client still sending would lose the answer to a reset.
         return await connection.drop_body(head) and keep_alive
 
+    async def run(self) -> None:
+        """Answer, for ever, what plain connections ask that needs no task of theirs."""
+        await self._lobby.run()
+
     def retire(self) -> None:
         """Let each connection end with its next answer, so that clients who keep theirs alive go elsewhere."""
         self._retiring = True
@@ -240,8 +277,8 @@ class Door:
     def stop(self) -> None:
         """Take no further requests: idle connections end now, busy ones after their answer."""
         self._retiring = self._stopping = True
-        for scope in self._idle:
-            scope.cancel()
+        for connection in self._idle:
+            connection.cancel()
         if self._web is not None:
             self._web.stop()
 
@@ -267,3 +304,15 @@ class Door:
 
     def statistics(self) -> dict[str, int]:
         return {"connections": self._connections, "idle": len(self._idle)}
+
+
+def _request(connection: HttpConnection, head: Head, body: bytes) -> Request:
+    return Request(
+        head.method,
+        head.path,
+        query=head.query,
+        headers=head.headers,
+        body=body,
+        peer=connection.peer,
+        secure=connection.secure,
+    )

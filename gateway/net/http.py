@@ -1,7 +1,7 @@
 """The lean HTTP/1.1 side of a connection: heads, bodies and answers (RFC 9112), with every size and time bounded.
 
-llhttp (``httptools``) parses each head. Bodies here have a Content-Length; a request that sends its body in chunks is served
-by Hypercorn, like everything that is not an API (see door.py).
+Bodies here have a Content-Length; a request that sends its body in chunks is served by Hypercorn, like everything that is
+not an API (see door.py).
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 
-import httptools
 import msgspec
 import trio
 
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
+from gateway.net.heads import Head, Malformed, parse_head
 from gateway.net.stream import PlainStream
 from gateway.wire.http import Request, Response, serialize
 
@@ -31,113 +31,15 @@ DRAIN_BYTES = 8_388_608
 """How much of a refused body is read and dropped so that the connection can be kept."""
 
 
-class Head(msgspec.Struct, frozen=True):
-    """One request head.
-
-    Attributes:
-        path, query: as sent, still percent-encoded.
-        headers: lower-case names; repeated ones joined with ", ".
-        length: of the body in bytes; None when it comes in chunks.
-        raw: the bytes, blank line included.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    length: int | None
-    is_upgrade: bool
-    keep_alive: bool
-    version: str
-    raw: bytes
-
-
-class Malformed(Exception):
-    """The client's HTTP cannot be answered further: say so and end the connection."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-
-
-class _Fields:
-    """What llhttp calls back with."""
-
-    __slots__ = ("headers", "hosts", "target")
-
-    def __init__(self) -> None:
-        self.hosts = 1
-        self.target = b""
-        self.headers: dict[str, str] = {}
-
-    def on_url(self, url: bytes) -> None:
-        self.target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        key = name.decode("latin-1").lower()
-        text = value.decode("latin-1")
-        headers = self.headers
-        if key in headers:
-            if key == "host":
-                self.hosts += 1
-            text = f"{headers[key]}, {text}"
-        headers[key] = text
-
-
-def parse_head(raw: bytes) -> Head:
-    """Parse one complete head.
-
-    Raises:
-        Malformed: it is not HTTP/1, is ambiguous about its length, or names no host.
-    """
-    fields = _Fields()
-    parser = httptools.HttpRequestParser(fields)
-    try:
-        parser.feed_data(raw)
-    except httptools.HttpParserUpgrade:
-        pass
-    except httptools.HttpParserError as error:
-        raise Malformed(400, f"Malformed request: {error}.") from error
-    headers = fields.headers
-    version = parser.get_http_version()
-    if version not in ("1.0", "1.1"):
-        raise Malformed(400, "This is not HTTP/1.")
-    if fields.hosts > 1 or ("host" not in headers and version == "1.1"):
-        raise Malformed(400, "A request must name its Host, once.")
-    target = fields.target
-    if target[:1] != b"/" and target != b"*":
-        try:
-            url = httptools.parse_url(target)
-        except httptools.HttpParserInvalidURLError as error:
-            raise Malformed(400, "Malformed request target.") from error
-        target = (url.path or b"/") + (b"?" + url.query if url.query else b"")
-    path, _, query = target.decode("latin-1").partition("?")
-    upgrade = headers.get("upgrade", "")
-    connection = headers.get("connection", "").lower()
-    return Head(
-        parser.get_method().decode(),
-        path,
-        query,
-        headers,
-        None if "transfer-encoding" in headers else int(headers.get("content-length", 0)),
-        upgrade.lower() == "websocket" and "upgrade" in connection,
-        # Not llhttp's own word: it has forgotten by now what a request without a body said.
-        "close" not in connection and (version != "1.0" or "keep-alive" in connection),
-        version,
-        raw,
-    )
-
-
 class HttpConnection:
     """One client connection between requests: what has been read of it, and how long it may take.
 
     Args:
         stream: a ``PlainStream``, or TLS.
-        expire: called when a deadline passes (cancels whatever the connection is doing).
+        cancel: ends whatever the connection is doing.
 
     Attributes:
-        expired: a deadline has passed.
+        expired: a deadline has passed, and all was cancelled.
         mid_request: part of a request has come, and nothing of its answer has gone.
     """
 
@@ -148,6 +50,7 @@ class HttpConnection:
         "_head",
         "_settings",
         "_wheel",
+        "cancel",
         "expired",
         "mid_request",
         "peer",
@@ -164,9 +67,10 @@ class HttpConnection:
         clock: Clock,
         peer: str,
         secure: bool,
-        expire: Callable[[], None],
+        cancel: Callable[[], None],
     ) -> None:
         self.stream = stream
+        self.cancel = cancel
         self._clock = clock
         self.peer = peer
         self.secure = secure
@@ -176,12 +80,20 @@ class HttpConnection:
         self._head: Head | None = None  # of the last request, unless it was large
         self._settings = settings
         self._wheel = wheel
+        self._deadline = wheel.at(math.inf, self._expire)
 
-        def expired() -> None:
-            self.expired = True
-            expire()
+    def _expire(self) -> None:
+        self.expired = True
+        self.cancel()
 
-        self._deadline = wheel.at(math.inf, expired)
+    @property
+    def has_begun(self) -> int:
+        """How many bytes have come that were not read."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> None:
+        """Take what has come."""
+        self._buffer = self._buffer + data if self._buffer else data
 
     def take_buffer(self, most: int | None = None) -> bytes:
         """What the client has sent beyond what was read; all of it, or the next ``most`` bytes."""
@@ -200,6 +112,39 @@ class HttpConnection:
         """The connection is over or given away."""
         self._deadline.cancel()
 
+    def rest(self) -> None:
+        """Nothing is under way; the next request may come within ``keep_alive_s``."""
+        self.mid_request = False
+        self._within(self._settings.keep_alive_s)
+
+    def whole_head(self, most: int) -> Head | None:
+        """The head of the request that has come, if all of it has come, with a body of at most so many bytes. What is wrong
+        with any other, ``head`` will say.
+        """
+        buffer, head = self._buffer, self._head
+        # Clients repeat themselves: a list that is fetched again, a message as long as the one before.
+        if head is None or not buffer.startswith(head.raw):
+            end = buffer.find(b"\r\n\r\n") + 4
+            if end < 4 or end > self._settings.head_bytes or buffer[:1] in (b"\r", b"\n"):
+                return None
+            try:
+                head = parse_head(buffer[:end])
+            except Malformed:
+                return None
+            self._head = head if end <= REMEMBERED_BYTES else None
+        if head.length is None or head.length > most or len(head.raw) + head.length > len(buffer):
+            return None
+        return head
+
+    def take_body(self, head: Head) -> bytes:
+        """The body of the request whose ``whole_head`` this is, which has been read then."""
+        assert head.length is not None
+        start = len(head.raw)
+        end = start + head.length
+        buffer = self._buffer
+        self._buffer = buffer[end:]
+        return buffer[start:end]
+
     async def _more(self) -> bytes:
         return bytes(await self.stream.receive_some(RECEIVE_BYTES))
 
@@ -213,14 +158,11 @@ class HttpConnection:
         buffer = self._buffer
         begun = self.mid_request = bool(buffer)
         self._within(settings.head_s if begun else settings.keep_alive_s)
-        if begun:
-            await trio.lowlevel.checkpoint()  # pipelined: the others have their turn all the same
-        else:
+        if not begun:
             buffer = bytes(await self.stream.receive_some(FIRST_BYTES))
             if not buffer:
                 return None
             self.mid_request = True
-        # Clients repeat themselves: a list that is fetched again, a message as long as the one before.
         head = self._head
         if head is not None and buffer.startswith(head.raw):
             self._buffer = buffer[len(head.raw) :]
@@ -301,8 +243,10 @@ class HttpConnection:
         self.unhurried()
         return True
 
-    async def respond(self, response: Response, *, head: Head | None, keep_alive: bool) -> None:
-        """Send an answer, within ``write_s``."""
+    def respond_nowait(
+        self, response: Response, *, head: Head | None, keep_alive: bool
+    ) -> bytes | bytearray | memoryview:
+        """Send an answer, as far as that can be done at once; returns the rest, for ``send``."""
         self.mid_request = False
         connection = None if keep_alive else "close"
         if keep_alive and head is not None and head.version == "1.0":
@@ -314,11 +258,17 @@ class HttpConnection:
             connection=connection,
         )
         stream = self.stream
-        left = stream.send_nowait(data) if isinstance(stream, PlainStream) else data
+        return stream.send_nowait(data) if isinstance(stream, PlainStream) else data
+
+    async def send(self, left: bytes | bytearray | memoryview) -> None:
+        """Send what was left of an answer, within ``write_s``."""
         if left:
             self._within(self._settings.write_s)
-            await stream.send_all(left)
+            await self.stream.send_all(left)
             self.unhurried()
+
+    async def respond(self, response: Response, *, head: Head | None, keep_alive: bool) -> None:
+        await self.send(self.respond_nowait(response, head=head, keep_alive=keep_alive))
 
     async def while_connected(
         self, answer: Callable[[Request], Awaitable[Response]], request: Request

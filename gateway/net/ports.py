@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     from gateway.net.socketio import Socket
     from gateway.wire.socketio import Packet
 
-Route: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+class Due(Protocol):
+    """The answer to a request that waits for the store alone. Nothing is done before ``wait`` or ``when_done``: one of them,
+    once.
+    """
+
+    async def wait(self) -> Response: ...
+    def when_done(self, call: Callable[[Response], None]) -> None:
+        """Call this on the event loop, perhaps at once. It must not raise and must not wait."""
+        ...
+
+
+Route: TypeAlias = Callable[[Request], Awaitable[Response | Due]]
 """The whole REST surface: one coroutine function."""
 
 

@@ -20,7 +20,7 @@ import msgspec
 import structlog
 import trio
 
-from gateway.net.http import Head
+from gateway.net.heads import Head
 from gateway.net.ports import Endpoint, Receiver
 from gateway.wire.http import Request, Response
 

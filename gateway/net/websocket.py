@@ -17,7 +17,8 @@ from websockets.utils import accept_key
 
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.timers import Wheel
-from gateway.net.http import Head, HttpConnection
+from gateway.net.heads import Head
+from gateway.net.http import HttpConnection
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.ports import Receiver
 from gateway.net.stream import PlainStream
@@ -65,6 +66,10 @@ class WebSockets:
     def established(self) -> int:
         """Links on the multiplexer."""
         return self._multiplexer.count
+
+    def hurry(self) -> None:
+        """Write what a few links wait for before anything else is done: see ``Writing.hurry``."""
+        self._multiplexer.writing.hurry()
 
     def handshake(self, head: Head) -> tuple[bytes, bool] | Response:
         """The 101 answer and whether compression was agreed on, or why there is none."""

@@ -88,6 +88,12 @@ class Writing:
             if self._turn or self.marked:
                 self._wake()
 
+    def hurry(self) -> None:
+        """Write at once what has been marked, unless that is for a crowd or others are being written to: so deliveries leave
+        before the answers to those who caused them."""
+        if self.marked and not self._turn and len(self.marked) <= MOST:
+            self._flush(MOST)
+
     def wire_bytes(self, link: Multiplexed, items: list[Prepared]) -> bytes:
         """``link.wire_bytes(items)``, joined once for all who have the same packets queued, as a crowded room has."""
         if link.deflate:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import msgspec
 
 from gateway.__main__ import main
-from gateway.chat.messages import Delivered, Messages
+from gateway.chat.messages import Messages
 from gateway.delivery.bus import Envelope
 from gateway.delivery.bus_redis import RedisBus
 from gateway.delivery.following import Following
@@ -22,6 +22,7 @@ from gateway.delivery.hub import Hub
 from gateway.delivery.order import Order
 from gateway.delivery.outbox import Outbox
 from gateway.delivery.recovery import Recovery, Returned
+from gateway.records import Sent
 
 LOSSY, TWICE, SWAPPED, OPEN, FORGETFUL = "lossy", "twice", "swapped", "open", "forgetful"
 SKIPPING, REPEATING = "skipping", "repeating"
@@ -70,14 +71,12 @@ class Planted:
             everybody = tuple(hub.users(tenant_id))
             return outboxes_of(hub, tenant_id, everybody if self._is(OPEN) else user_ids, but=but)
 
-        async def send_or_say_so(messages: Messages, *place: str, **message: Any) -> Delivered:
-            delivered = await send(messages, *place, **message)
-            if delivered.repeated or not self._is_turn(FORGETFUL):
-                return delivered
-            delivered = msgspec.structs.replace(
-                delivered, message=msgspec.structs.replace(delivered.message, id=str(uuid4()))
-            )
-            return msgspec.structs.replace(delivered, json=msgspec.json.encode(delivered.message))
+        async def send_or_say_so(messages: Messages, *place: str, **message: Any) -> Sent:
+            sent = await send(messages, *place, **message)
+            if sent.repeated or not self._is_turn(FORGETFUL):
+                return sent
+            message_of_none = msgspec.structs.replace(sent.message, id=str(uuid4()))
+            return msgspec.structs.replace(sent, message=message_of_none, event=None)
 
         async def recover_nearly(recovery: Recovery, *whom: Any, **shown: Any) -> Returned | None:
             returned = await recover(recovery, *whom, **shown)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -112,9 +112,29 @@ class EchoEndpoint:
         return Response(200, b"{}")
 
 
+class Promise:
+    """An answer that is known when somebody says so."""
+
+    def __init__(self) -> None:
+        self._kept = trio.Event()
+        self._call: Callable[[Response], None] | None = None
+
+    async def wait(self) -> Response:
+        await self._kept.wait()
+        return Response(200, b'"kept"')
+
+    def when_done(self, call: Callable[[Response], None]) -> None:
+        self._call = call
+
+    def keep(self) -> None:
+        self._kept.set()
+        if self._call is not None:
+            self._call(Response(200, b'"kept"'))
+
+
 async def route(request: Request) -> Response:
     """Says what it was asked; ``/v1/wait`` takes as many seconds as the query says, ``/v1/raise`` is a bug."""
-    if request.path == "/v1/wait":
+    if request.path in ("/v1/wait", "/v1/raise") and request.query:
         await trio.sleep(float(request.query))
     if request.path == "/v1/raise":
         raise RuntimeError("route")
@@ -137,11 +157,12 @@ class Front:
         http: Http = HTTP,
     ) -> None:
         self.endpoint = EchoEndpoint()
+        self.promises: list[Promise] = []
         self.multiplexer = multiplexer
         self.nursery = nursery
         self._pairs = pairs
         self.door = Door(
-            route=route,
+            route=self._route,
             endpoints={"/echo/": self.endpoint},
             websockets=WebSockets(
                 multiplexer=multiplexer,
@@ -168,7 +189,16 @@ class Front:
             http=http,
             wheel=wheel,
             endpoint_bytes=ENDPOINT_BYTES,
+            receive=multiplexer.receive,
         )
+        nursery.start_soon(self.door.run)
+
+    async def _route(self, request: Request) -> Response | Promise:
+        """``route``, and answers to ``/v1/promise`` are due when the test says so."""
+        if request.path != "/v1/promise":
+            return await route(request)
+        self.promises.append(Promise())
+        return self.promises[-1]
 
     async def _ready(self) -> dict[str, bool]:
         return {}

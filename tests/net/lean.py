@@ -8,14 +8,15 @@ import trio
 
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
-from gateway.net.http import Clock, Head, HttpConnection, parse_head
+from gateway.net.heads import Head, parse_head
+from gateway.net.http import Clock, HttpConnection
 
 SETTINGS = Http(head_bytes=2_048, head_s=10, body_bytes=5_000, body_s=30, keep_alive_s=75, write_s=20)
 
 
-def over(stream: trio.abc.Stream, wheel: Wheel, expire: Callable[[], None] = lambda: None) -> HttpConnection:
+def over(stream: trio.abc.Stream, wheel: Wheel, cancel: Callable[[], None] = lambda: None) -> HttpConnection:
     return HttpConnection(
-        stream, settings=SETTINGS, wheel=wheel, clock=Clock(), peer="192.0.2.1", secure=False, expire=expire
+        stream, settings=SETTINGS, wheel=wheel, clock=Clock(), peer="192.0.2.1", secure=False, cancel=cancel
     )
 
 

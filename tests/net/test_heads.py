@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock, memory_stream_pair
 
 from gateway.delivery.timers import Wheel
-from gateway.net.http import Malformed, parse_head
+from gateway.net.heads import Malformed, parse_head
 from tests.net.fakes import settle
 from tests.net.lean import SETTINGS, Pair, head_of, over
 

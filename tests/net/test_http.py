@@ -11,7 +11,8 @@ import trio
 from trio.testing import lockstep_stream_pair, memory_stream_pair
 
 from gateway.delivery.timers import Wheel
-from gateway.net.http import DRAIN_BYTES, REMEMBERED_BYTES, Head, Malformed
+from gateway.net.heads import Head, Malformed
+from gateway.net.http import DRAIN_BYTES, REMEMBERED_BYTES
 from gateway.wire.http import Request, Response
 from tests.net.lean import SETTINGS, Pair, head_of, over
 

@@ -78,6 +78,7 @@ class Node:
         await sock.bind(("127.0.0.1", 0))
         sock.listen()
         self.port = sock.getsockname()[1]
+        nursery.start_soon(self.door.run)
         nursery.start_soon(self._serve, sock, nursery)
         nursery.start_soon(self.relay.run)
 

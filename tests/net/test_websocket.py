@@ -12,7 +12,8 @@ from trio.testing import lockstep_stream_pair
 
 from gateway.config import Http
 from gateway.delivery.timers import Wheel
-from gateway.net.http import Clock, HttpConnection, parse_head
+from gateway.net.heads import parse_head
+from gateway.net.http import Clock, HttpConnection
 from gateway.net.multiplexer import Multiplexer
 from gateway.net.websocket import WebSockets, _is_usual
 from gateway.wire.frames import FrameReader
@@ -116,7 +117,7 @@ class TestAnswering:
         """Send the 101 to a client that does not read."""
         server, _ = lockstep_stream_pair()
         connection = HttpConnection(
-            server, settings=Http(), wheel=wheel, clock=Clock(), peer="", secure=True, expire=lambda: None
+            server, settings=Http(), wheel=wheel, clock=Clock(), peer="", secure=True, cancel=lambda: None
         )
         websockets = websockets_on(multiplexer, wheel, deflate=False)
         await websockets.serve(connection, b"HTTP/1.1 101 ...", receiver, receiver.outbox, deflate=False)

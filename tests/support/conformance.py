@@ -207,6 +207,7 @@ class Conformance:
             await nursery.start(self.multiplexer.run)
             await nursery.start(self.workers.run)
             nursery.start_soon(self.wheel.run)
+            nursery.start_soon(self.door.run)
             listener = Listener(door=self.door, connections=nursery, tls=None, most=10_000)
             for sock in listeners:
                 nursery.start_soon(listener.run, sock)
