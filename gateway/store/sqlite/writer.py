@@ -37,9 +37,10 @@ TOGETHER = 32
 GROUP_S = 0.004
 # Longer than any of the operator's commands, and than a client waits for an answer.
 LOCK_WAIT_MS = 5_000
-# 32 MiB: at a hundred writes a second some ten seconds' worth. The more there are, the more of them are versions of the same
-# pages, of which one is copied.
-CHECKPOINT_PAGES = 8_192
+# 64 MiB: at a hundred writes a second some twenty seconds' worth. The more there are, the more of them are versions of the
+# same pages, of which one is copied, and the less often writers stand still for the rest: under 3 500 messages a second for
+# 0.9 % of the time, with half as many for 1.4 %. With twice as many it is 0.4 %, but a commit beside a copy may wait 40 ms.
+CHECKPOINT_PAGES = 16_384
 
 
 class Writer(GroupWriter):
