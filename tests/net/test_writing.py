@@ -120,3 +120,25 @@ async def test_what_is_marked_while_it_is_held_is_written_at_once_when_it_goes_o
     assert rest.steps() == [STEP]
     await settle()  # and the task has been told of the rest
     assert rest.steps() == [1]
+
+
+def test_in_a_hurry_a_few_are_written_at_once(rest: Rest) -> None:
+    writing = Writing(None, rest.is_under_way)
+    for _ in range(MOST):
+        writing.mark(Page(rest))  # type: ignore[arg-type]
+    writing.hurry()
+    assert rest.written == MOST
+
+
+def test_a_crowd_is_not_hurried_nor_what_comes_behind_one(rest: Rest) -> None:
+    writing = Writing(None, rest.is_under_way)
+    for _ in range(MOST + 1):
+        writing.mark(Page(rest))  # type: ignore[arg-type]
+    writing.hurry()
+    assert rest.written == 0
+    writing.hold()
+    writing.go_on()
+    begun = rest.written
+    writing.mark(Page(rest))  # type: ignore[arg-type]
+    writing.hurry()
+    assert rest.written == begun
