@@ -156,13 +156,13 @@ class HttpConnection:
         """
         settings = self._settings
         buffer = self._buffer
-        begun = self.mid_request = bool(buffer)
-        self._within(settings.head_s if begun else settings.keep_alive_s)
-        if not begun:
+        if not buffer:
+            self.rest()
             buffer = bytes(await self.stream.receive_some(FIRST_BYTES))
             if not buffer:
                 return None
-            self.mid_request = True
+        self.mid_request = True
+        hurried = False
         head = self._head
         if head is not None and buffer.startswith(head.raw):
             self._buffer = buffer[len(head.raw) :]
@@ -177,8 +177,8 @@ class HttpConnection:
                 break
             if len(buffer) > settings.head_bytes:
                 raise Malformed(431, "The request head is too large.")
-            if not begun:
-                begun = True
+            if not hurried:
+                hurried = True
                 self._within(settings.head_s)
             self._buffer = buffer
             data = await self.stream.receive_some(FIRST_BYTES)
