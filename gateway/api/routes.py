@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -112,8 +111,12 @@ class Due:
         self._conclude = conclude
 
     async def wait(self) -> Response:
-        with suppress(Exception):  # which ``conclude`` meets again
+        try:
             await self._written
+        except GatewayError as error:  # perhaps too many were waiting, and it has no result
+            return failure(error)
+        except Exception:
+            pass  # which ``conclude`` meets again
         return self._conclude()
 
     def when_done(self, call: Callable[[Response], None]) -> None:

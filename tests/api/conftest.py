@@ -252,7 +252,9 @@ async def gateway(tmp_path: Path, database: Path | str) -> AsyncIterator[Gateway
 
 
 @asynccontextmanager
-async def open_gateway(directory: Path, *, database: Path | str | None = None) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    directory: Path, *, database: Path | str | None = None, waiting_writes: int = 10_000
+) -> AsyncIterator[Gateway]:
     """A gateway that keeps its files in this directory, and its database too unless one is given."""
     limits = Limits(send_message=Rate(per_s=1, burst=20), room_participants=50)
     clock, fanout = Clock(), Recorder()
@@ -260,7 +262,7 @@ async def open_gateway(directory: Path, *, database: Path | str | None = None) -
     milliseconds = count(1_800_000_000_000)
     async with open_store(
         database or directory / "gateway.db",
-        settings=StoreSettings(synchronous="normal"),
+        settings=StoreSettings(synchronous="normal", waiting_writes=waiting_writes),
         clock=lambda: next(milliseconds),
     ) as store:
         peers = Peers(bus=Exchange().node(), lease_s=5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from gateway.api.examples import EXAMPLES
-from tests.api.conftest import Answer, Client, Gateway
+from tests.api.conftest import Answer, Client, Gateway, open_gateway
 
 
 def text(words: str) -> list[dict[str, Any]]:
@@ -81,6 +82,20 @@ class TestSend:
         await send(ann, room_id, "after")  # commits are in order: the first one is done by now
         lines = [told.json["previewText"] for told in gateway.fanout.told]
         assert lines == ["before the line went dead", "after"]
+
+    async def test_who_sends_when_too_many_wait_is_told_to_come_back(self, tmp_path: Path) -> None:
+        async with open_gateway(tmp_path, waiting_writes=1) as gateway:
+            ann, room_id = await gateway.user("ann"), await gateway.room("ann", "bob")
+            answers: list[Answer] = []
+
+            async def try_to_send(text: str) -> None:
+                answers.append(await send(ann, room_id, text))
+
+            async with trio.open_nursery() as nursery:
+                for text in ("one", "two", "three"):
+                    nursery.start_soon(try_to_send, text)
+            assert sorted(answer.status for answer in answers) == [201, 503, 503]
+            assert len(gateway.fanout.told) == 1
 
     async def test_two_senders_may_use_the_same_client_message_id(self, gateway: Gateway) -> None:
         ann, bob = await gateway.user("ann"), await gateway.user("bob")
