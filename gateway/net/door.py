@@ -199,14 +199,18 @@ class Door:
             answer.when_done(partial(self._answered, guest, head))
 
     def _answered(self, guest: Guest, head: Head, response: Response) -> None:
-        self._websockets.hurry()
         connection = guest.connection
         keep_alive = head.keep_alive and not response.close and not self._retiring
         unsent: Unsent = b""
         try:
+            self._websockets.hurry()
             unsent = connection.respond_nowait(response, head=head, keep_alive=keep_alive)
         except trio.BrokenResourceError:
             keep_alive = False  # the client went away
+        except Exception:
+            # Whoever calls has others to answer: the leader, or the store of a group.
+            log.exception("connection ended by an unexpected error", peer=connection.peer)
+            keep_alive = False
         if keep_alive and not unsent:
             self._idle.add(connection)
             connection.rest()

@@ -112,6 +112,9 @@ class EchoEndpoint:
         return Response(200, b"{}")
 
 
+KEPT = Response(200, b'"kept"')
+
+
 class Promise:
     """An answer that is known when somebody says so."""
 
@@ -121,15 +124,15 @@ class Promise:
 
     async def wait(self) -> Response:
         await self._kept.wait()
-        return Response(200, b'"kept"')
+        return KEPT
 
     def when_done(self, call: Callable[[Response], None]) -> None:
         self._call = call
 
-    def keep(self) -> None:
+    def keep(self, response: Response = KEPT) -> None:
         self._kept.set()
         if self._call is not None:
-            self._call(Response(200, b'"kept"'))
+            self._call(response)
 
 
 async def route(request: Request) -> Response:
@@ -140,6 +143,8 @@ async def route(request: Request) -> Response:
         raise RuntimeError("route")
     if request.path == "/v1/large":
         return Response(200, b'"' + b"x" * int(request.query) + b'"')
+    if request.path == "/v1/unsayable":
+        return Response(200, b"", headers=(("X", "\N{EURO SIGN}"),))
     told = {"method": request.method, "path": request.path, "body": request.body.decode("latin-1")}
     return Response(200, msgspec.json.encode(told), close=request.path == "/v1/last")
 

@@ -7,6 +7,7 @@ import socket
 import trio
 
 from gateway.net.lobby import AHEAD_BYTES, FOLLOWERS
+from gateway.wire.http import Response
 from gateway.wire.prepared import prepare_text
 from tests.net.doors import API, HTTP, POSTED, Front, parse_answers, request, upgrade
 from tests.net.fakes import Peer, settle
@@ -56,6 +57,19 @@ class TestWaiting:
         assert (late.read(), late.ended) == (b"", True)
         other.send(API)
         await settle()
+        assert statuses(other) == [200]
+        assert front.door.load == 1
+
+    async def test_an_answer_that_cannot_be_said_ends_no_other_connection(self, front: Front) -> None:
+        mute, promised, other = front.connect(), front.connect(), front.connect()
+        mute.send(request("GET", "/v1/unsayable"))
+        promised.send(PROMISE)
+        await settle()
+        front.promises[0].keep(Response(200, b"", headers=(("X", "\N{EURO SIGN}"),)))
+        other.send(API)
+        await settle()
+        assert (mute.read(), mute.ended) == (b"", True)
+        assert (promised.read(), promised.ended) == (b"", True)
         assert statuses(other) == [200]
         assert front.door.load == 1
 
