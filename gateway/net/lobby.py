@@ -77,6 +77,8 @@ class Lobby:
         # Descriptors that were ready when the leader last looked. Bound: BATCH.
         self._ready: deque[tuple[int, int]] = deque()
         self._followers = trio.lowlevel.ParkingLot()
+        self._coming = 0  # tasks that have been told to lead, and have not begun
+        self._is_watched = False  # somebody waits for the poller
         self._nursery: trio.Nursery | None = None
 
     async def stay(self, connection: HttpConnection, fd: int) -> Guest:
@@ -125,13 +127,14 @@ class Lobby:
         """Answer for ever."""
         try:
             async with trio.open_nursery() as self._nursery:
-                self._nursery.start_soon(self._work)
+                self._hand_over()
         finally:
             self._nursery = None
             self._poller.close()
 
     async def _work(self) -> None:
         while True:
+            self._coming -= 1
             await self._lead()
             if len(self._followers) >= FOLLOWERS:
                 return
@@ -152,15 +155,27 @@ class Lobby:
                 self._hand_over()
                 await _rest(work, trap)
                 return
-            await trio.lowlevel.wait_readable(self._poller.fileno())
+            if self._is_watched:
+                return
+            self._is_watched = True
+            try:
+                await trio.lowlevel.wait_readable(self._poller.fileno())
+            finally:
+                self._is_watched = False
             ready.extend(self._poller.ready(BATCH))
 
     def _hand_over(self) -> None:
-        """Let another task lead."""
-        if len(self._followers):
-            self._followers.unpark()
-        elif self._nursery is not None:
-            self._nursery.start_soon(self._work)
+        """Let another task lead; two, while more has come than are on their way. Those who come at once may all have
+        to wait: begun one in each turn of the loop, they would be in as many commits.
+        """
+        for _ in range(2):
+            if self._nursery is None or self._coming >= max(1, len(self._ready)):
+                return
+            self._coming += 1
+            if len(self._followers):
+                self._followers.unpark()
+            else:
+                self._nursery.start_soon(self._work)
 
     def _readable(self, fd: int) -> Coroutine[Any, Any, None] | None:
         """Read once; what answers it, if it can be answered here."""

@@ -6,7 +6,7 @@ import socket
 
 import trio
 
-from gateway.net.lobby import AHEAD_BYTES, FOLLOWERS
+from gateway.net.lobby import AHEAD_BYTES, BATCH, FOLLOWERS
 from gateway.wire.http import Response
 from gateway.wire.prepared import prepare_text
 from tests.net.doors import API, HTTP, POSTED, Front, parse_answers, request, upgrade
@@ -44,6 +44,17 @@ class TestWaiting:
             peer.send(request("GET", "/v1/wait?10"))
         await trio.sleep(11)
         assert all(statuses(peer) == [200] for peer in peers)
+
+    async def test_those_who_come_at_once_are_begun_in_a_few_turns_of_the_loop(self, front: Front) -> None:
+        peers = [front.connect() for _ in range(BATCH)]
+        await settle()
+        for peer in peers:
+            peer.send(request("GET", "/v1/wait?10"))
+        turns = 0
+        while front.door.statistics()["idle"]:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+        assert turns < BATCH / 4
 
     async def test_a_bug_in_one_answer_ends_that_connection_and_no_other(self, front: Front) -> None:
         buggy, late, other = front.connect(), front.connect(), front.connect()
