@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gateway.chat.ports import Fanout
-from gateway.records import DeliveryMark, MarkedRead, ReadMark
-from gateway.store.ports import Once, Store
+from gateway.records import DeliveryMark, MarkedRead
+from gateway.store.ports import Once, Store, Written
 
 
 class Receipts:
@@ -14,7 +14,7 @@ class Receipts:
         self._store = store
         self._fanout = fanout
 
-    async def read(
+    def read(
         self,
         tenant_id: str,
         room_id: str,
@@ -22,23 +22,22 @@ class Receipts:
         *,
         message_id: str | None,
         once: Once[MarkedRead] | None = None,
-    ) -> ReadMark:
+    ) -> Written[MarkedRead]:
         """Move the user's mark to a message, or to the newest; tell the participants when it moved.
 
         Raises:
-            NotFound: no such room, the user is not in it, or the message is not in it.
+            NotFound (when it is waited for): no such room, the user is not in it, or the message is not in it.
         """
 
         def announce(marked: MarkedRead) -> None:
             if marked.event is not None:
                 self._fanout.tell(tenant_id, marked.event)
 
-        marked = await self._store.mark_read(
+        return self._store.mark_read(
             tenant_id, room_id, user_id, message_id=message_id, then=announce, once=once
         )
-        return marked.mark
 
-    async def delivered(
+    def delivered(
         self,
         tenant_id: str,
         room_id: str,
@@ -46,10 +45,10 @@ class Receipts:
         *,
         message_id: str | None,
         once: Once[DeliveryMark] | None = None,
-    ) -> DeliveryMark:
+    ) -> Written[DeliveryMark]:
         """Move the user's mark of what has arrived to a message, or to the newest. No event tells of it.
 
         Raises:
-            NotFound: no such room, the user is not in it, or the message is not in it.
+            NotFound (when it is waited for): no such room, the user is not in it, or the message is not in it.
         """
-        return await self._store.mark_delivered(tenant_id, room_id, user_id, message_id=message_id, once=once)
+        return self._store.mark_delivered(tenant_id, room_id, user_id, message_id=message_id, once=once)

@@ -92,7 +92,7 @@ class MessageOperations(Operations):
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None:
         return await self._read(lambda db: messages.find(db, tenant_id, room_id, message_id))
 
-    async def mark_read(
+    def mark_read(
         self,
         tenant_id: str,
         room_id: str,
@@ -101,8 +101,8 @@ class MessageOperations(Operations):
         message_id: str | None,
         then: Callable[[MarkedRead], None] | None = None,
         once: Once[MarkedRead] | None = None,
-    ) -> MarkedRead:
-        return await self._write(
+    ) -> Written[MarkedRead]:
+        return self._write(
             tenant_id,
             lambda db: receipts.mark_read(
                 db, self._rosters, tenant_id, room_id, user_id, message_id=message_id, now=self._clock()
@@ -111,7 +111,7 @@ class MessageOperations(Operations):
             once,
         )
 
-    async def mark_delivered(
+    def mark_delivered(
         self,
         tenant_id: str,
         room_id: str,
@@ -119,8 +119,8 @@ class MessageOperations(Operations):
         *,
         message_id: str | None,
         once: Once[DeliveryMark] | None = None,
-    ) -> DeliveryMark:
-        return await self._write(
+    ) -> Written[DeliveryMark]:
+        return self._write(
             tenant_id,
             lambda db: deliveries.mark_delivered(
                 db, tenant_id, room_id, user_id, message_id=message_id, now=self._clock()

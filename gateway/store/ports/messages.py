@@ -129,7 +129,7 @@ class Messages(Protocol):
 
     async def message(self, tenant_id: str, room_id: str, message_id: str) -> Message | None: ...
 
-    async def mark_read(
+    def mark_read(
         self,
         tenant_id: str,
         room_id: str,
@@ -138,7 +138,7 @@ class Messages(Protocol):
         message_id: str | None,
         then: Callable[[MarkedRead], None] | None = None,
         once: Once[MarkedRead] | None = None,
-    ) -> MarkedRead:
+    ) -> Written[MarkedRead]:
         """Move the mark forward to ``message_id`` (None: to the newest); never back.
 
         Raises:
@@ -146,7 +146,7 @@ class Messages(Protocol):
         """
         ...
 
-    async def mark_delivered(
+    def mark_delivered(
         self,
         tenant_id: str,
         room_id: str,
@@ -154,7 +154,7 @@ class Messages(Protocol):
         *,
         message_id: str | None,
         once: Once[DeliveryMark] | None = None,
-    ) -> DeliveryMark:
+    ) -> Written[DeliveryMark]:
         """Move the mark of what has arrived forward to ``message_id`` (None: to the newest); never back.
 
         Raises:
