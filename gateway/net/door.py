@@ -1,11 +1,12 @@
 """The front door: reads the head of each request on a connection and gives the connection to whoever serves it.
 
-=============================================  =============================================
+=============================================  =========================================================
 a WebSocket upgrade at an endpoint             handshake, then the multiplexer (or a TLS link)
 an endpoint's path (``/socket.io/``)           the endpoint: long-polling
-below ``/v1/``                                 the lean loop: ``route(request)``
+below ``/v1/``, come whole                     the lobby, without waking the connection's task: ``route(request)``
+below ``/v1/``, in parts, behind another       the connection's task: the same
 everything else, and bodies sent in chunks     Quart-Trio on Hypercorn, which mounts the same route
-=============================================  =============================================
+=============================================  =========================================================
 
 A kept-alive connection goes freely between them.
 """
