@@ -131,10 +131,11 @@ def test_a_flood_while_the_database_stands_still_is_refused_and_takes_bounded_me
     gateway, platform = still
     ann = platform.person("ann")
     room = platform.room(ann)
-    ann.send(room.id, "warm")
     headers = {"Authorization": f"Bearer {ann.token}", "Content-Type": "application/json"}
     body = json.dumps({"senderId": ann.id, "parts": [{"type": "text", "text": BODY}]}).encode()
     flood = [Connection(gateway.url) for _ in range(FLOOD)]
+    # The tenant is known for a second from now: afterwards senders would wait to be recognized, and not to write.
+    ann.send(room.id, "warm")
     before = resident_bytes(gateway)
 
     with postgresql.standing_still():
