@@ -136,7 +136,7 @@ def test_a_client_that_never_sends_connect_is_closed(bounded: Platform) -> None:
     with pytest.raises(Closed):
         answer_pings(socket)
 
-    assert 0.9 <= time.monotonic() - started < PATIENCE_S  # and by default it is longer
+    assert 0.9 <= time.monotonic() - started < 3
     socket.close()
 
 
